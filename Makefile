@@ -1,0 +1,52 @@
+# `make run` transcribes the example recordings, `make test` says whether everything is good.
+# Both need Python 3.11 or newer and nothing else: they make their own environment in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types unit quick format wheel clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV)/.installed-run  ## transcribe the example recordings
+	$(PY) examples/transcribe/app.py
+
+test: lint types unit  ## everything: format, lint, types, tests
+
+lint: $(VENV)/.installed-dev  ## ruff: rules and format
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+types: $(VENV)/.installed-dev  ## mypy and pyright, both strict
+	$(PY) -m mypy
+	$(PY) -m pyright
+
+unit: $(VENV)/.installed-dev  ## pytest, all of it
+	$(PY) -m pytest
+
+quick: $(VENV)/.installed-dev  ## pytest without the slow tests
+	$(PY) -m pytest -m 'not slow'
+
+format: $(VENV)/.installed-dev  ## put the code into shape
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+wheel: $(VENV)/.installed-dev  ## build dist/*.whl and dist/*.tar.gz
+	$(PY) -m build --no-isolation
+
+clean:  ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say that the extras are installed as pyproject.toml wants them. A half-made
+# environment has no working pip, and is made anew.
+$(VENV)/.installed-run: EXTRAS := transcribe
+$(VENV)/.installed-dev: EXTRAS := dev,transcribe
+$(VENV)/.installed-run $(VENV)/.installed-dev: pyproject.toml
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@

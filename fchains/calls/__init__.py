@@ -1,0 +1,1 @@
+"""Calls: from `.remote()` to an outcome, on whatever runner."""

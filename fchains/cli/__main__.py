@@ -1,0 +1,5 @@
+"""`python -m fchains.cli`."""
+
+from fchains.cli.program import main
+
+main()

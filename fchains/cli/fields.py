@@ -1,0 +1,118 @@
+"""The parameters of a chainlet as the command line sees them."""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fchains.definition.annotations import list_item, resolve, show, stream_item
+from fchains.definition.signature import EMPTY, Parameter
+from fchains.definition.spec import Definition
+
+Kind = Literal["text", "flag", "bytes", "list", "value", "stream"]
+
+_UNIONS = (typing.Union, types.UnionType)
+_TEXTS = (str, types.NoneType)
+_LISTS = (list, set, frozenset, tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter: how its option is called, and what its text means.
+
+    Args:
+        name: of the parameter.
+        annotation: its type, resolved; of a streamed parameter, the type of an item.
+        default: its default, or `inspect.Parameter.empty`.
+        kind: how the text of its option is read.
+        shown: the type as the user wrote it.
+    """
+
+    name: str
+    annotation: Any
+    default: object
+    kind: Kind
+    shown: str
+
+    @property
+    def option(self) -> str:
+        """The name of its option."""
+        return "--" + self.name.strip("_").replace("_", "-")
+
+    @property
+    def required(self) -> bool:
+        return self.default is EMPTY
+
+    def __str__(self) -> str:
+        default = "" if self.required else f" = {self.default!r}"
+        return f"{self.name}: {self.shown}{default}"
+
+
+def fields_of(definition: Definition) -> list[Field]:
+    """The parameters that callers pass, in order; those of one item for a batched chainlet."""
+    return [_field(definition, parameter) for parameter in definition.signature.parameters]
+
+
+def signature_of(definition: Definition) -> str:
+    """How the chainlet is called, with types and defaults."""
+    returns = definition.signature.returns
+    inside = ", ".join(map(str, fields_of(definition)))
+    return f"{definition.name}({inside}) -> {show(returns)}"
+
+
+def bare(annotation: Any) -> Any:
+    """An annotation without `Annotated[…]` and `… | None`."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return bare(typing.get_args(annotation)[0])
+    if origin in _UNIONS:
+        others = [each for each in typing.get_args(annotation) if each is not types.NoneType]
+        if len(others) == 1:
+            return bare(others[0])
+    return annotation
+
+
+def kind_of(annotation: Any) -> Kind:
+    """How the text of a value of that type is read."""
+    plain = bare(annotation)
+    origin = typing.get_origin(plain) or plain
+    if plain is bool:
+        return "flag"
+    if plain is str:
+        return "text"
+    if plain in (bytes, bytearray):
+        return "bytes"
+    if isinstance(origin, type) and issubclass(origin, _LISTS) and origin not in _TEXTS:
+        return "list"
+    return "value"
+
+
+def choices_of(annotation: Any) -> dict[str, object]:
+    """What may be written for a literal or an enum type, with the value that it stands for."""
+    plain = bare(annotation)
+    if typing.get_origin(plain) is Literal:
+        return {str(choice): choice for choice in typing.get_args(plain)}
+    if isinstance(plain, type) and issubclass(plain, enum.Enum):
+        members = plain.__members__
+        by_name: dict[str, object] = {name: member.value for name, member in members.items()}
+        return by_name | {str(member.value): member.value for member in members.values()}
+    return {}
+
+
+def item_of(annotation: Any) -> Any:
+    """The type of the items of a list-like annotation."""
+    args = [each for each in typing.get_args(bare(annotation)) if each is not Ellipsis]
+    return args[0] if len(set(map(repr, args))) == 1 else Any
+
+
+def _field(definition: Definition, parameter: Parameter) -> Field:
+    annotation: Any = resolve(parameter.annotation, definition.function, definition.enclosing)
+    if parameter.name in definition.types.uploads:
+        item = stream_item(annotation)
+        return Field(parameter.name, item, parameter.default, "stream", show(annotation))
+    if definition.batch is not None:
+        annotation = list_item(annotation)
+    return Field(parameter.name, annotation, parameter.default, kind_of(annotation), show(annotation))

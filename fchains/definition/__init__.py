@@ -1,0 +1,1 @@
+"""What users declare, and the checks of it: options, resources, signatures and the call graph."""

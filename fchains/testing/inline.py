@@ -1,0 +1,117 @@
+"""The inline runner: chains in this process, behind the same codec, limits, deadlines and errors.
+
+Each replica has an event loop in a thread of its own, as it would have a process of its own; a
+debugger works in user code. What it cannot do is kill code that ignores that it was told to stop:
+such a replica gets a successor, and its thread is left to end by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+
+from fchains.calls.context import ACTIVE
+from fchains.calls.runner import Chain, Channel, Deployment, Runner
+from fchains.calls.invocation import Invocation
+from fchains.calls.runner import Reply, Transfer
+from fchains.calls.session import ChainSession
+from fchains.definition.spec import Definition
+from fchains.errors import NotSupported
+from fchains.testing.inline_replicas import ReplicaSet
+from fchains.worker.logs import Capture, Owner
+
+logger = logging.getLogger(__name__)
+
+
+class InlineRunner(Runner):
+    """Runs chains in this process; for tests, debuggers and notebooks."""
+
+    name = "inline"
+
+    async def start(self, chain: Chain) -> InlineDeployment:
+        deployment = InlineDeployment(chain)
+        await deployment.start()
+        return deployment
+
+
+class InlineDeployment(Deployment):
+    """A chain in this process; lives on the portal's loop."""
+
+    def __init__(self, chain: Chain) -> None:
+        members: dict[str, list[Definition]] = {}
+        self._sets: dict[str, ReplicaSet] = {}
+        for name, definition in chain.definitions.items():
+            serving = chain.fakes.get(name, definition)
+            group = serving.replica_group
+            members.setdefault(group, []).append(serving)
+        session = ChainSession(chain, lambda: self)
+        for group in members.values():
+            replicas = ReplicaSet(chain, group, session)
+            self._sets.update({member.name: replicas for member in group})
+        self._environment = _Environment(chain.definitions)
+        self._capture = Capture(chain.log_sink, _owner) if chain.log_sink is not None else None
+
+    async def start(self) -> None:
+        """Start the replicas that are to be there from the beginning."""
+        self._environment.enter()
+        if self._capture is not None:
+            self._capture.__enter__()
+        for replicas in set(self._sets.values()):
+            replicas.scale()
+
+    def channel(self, chainlet: str) -> Channel:
+        return InlineChannel(self._sets[chainlet])
+
+    async def aclose(self, *, drain: bool = True) -> None:
+        await asyncio.gather(*(replicas.aclose(drain=drain) for replicas in set(self._sets.values())))
+        if self._capture is not None:
+            self._capture.__exit__()
+        self._environment.leave()
+
+
+class InlineChannel(Channel):
+    """The way to the replicas of one chainlet."""
+
+    def __init__(self, replicas: ReplicaSet) -> None:
+        self._replicas = replicas
+
+    def send(self, invocation: Invocation, reply: Reply) -> Transfer:
+        return self._replicas.send(invocation, reply)
+
+
+class _Environment:
+    """The `env` of all chainlets in this process's environment, put back at the end."""
+
+    def __init__(self, definitions: Mapping[str, Definition]) -> None:
+        self._wanted: dict[str, str] = {}
+        self._before: dict[str, str | None] = {}
+        owners: dict[str, str] = {}
+        for definition in definitions.values():
+            for key, value in definition.options.env.items():
+                if self._wanted.setdefault(key, value) != value:
+                    raise NotSupported(
+                        f"{definition.name} and {owners[key]} want different values of the environment variable"
+                        f" {key}, and share one process on the inline runner"
+                    )
+                owners[key] = definition.name
+
+    def enter(self) -> None:
+        for key, value in self._wanted.items():
+            self._before[key] = os.environ.get(key)
+            os.environ[key] = value
+
+    def leave(self) -> None:
+        for key, value in self._before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def _owner() -> Owner | None:
+    active = ACTIVE.get()
+    if active is None:
+        return None
+    return Owner(active.where.chainlet, active.where.replica, active.info.id)

@@ -1,0 +1,116 @@
+"""An invocation on its way to an inline replica and back, across threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from fchains.calls.invocation import Invocation, Outcome, Success
+from fchains.calls.portal import portal
+from fchains.calls.runner import Reply, Transfer
+from fchains.wire.failures import Failure
+from fchains.wire.payload import Payload
+
+if TYPE_CHECKING:
+    from fchains.testing.inline_replicas import InlineReplica
+    from fchains.worker.replica import Admitted
+
+
+class Owner(Protocol):
+    """The replicas that an invocation may go to."""
+
+    def withdraw(self, transfer: InlineTransfer) -> None: ...
+
+    def replace(self, replica: InlineReplica, why: str) -> None: ...
+
+
+class InlineTransfer(Transfer):
+    """Lives on the portal's loop; posts to the replica's loop."""
+
+    def __init__(self, invocation: Invocation, reply: Reply, owner: Owner) -> None:
+        self.invocation = invocation
+        self.reply = reply
+        self.cancelled = False
+        self._owner = owner
+        self._replica: InlineReplica | None = None
+        self._admitted: Admitted | None = None
+        self._heard = False
+
+    def assign(self, replica: InlineReplica) -> None:
+        """Hand the invocation to a replica."""
+        self._replica = replica
+        replica.portal.post(self._submit, replica)
+
+    def cancel(self, *, timed_out: bool = False) -> None:
+        self.cancelled = True
+        if self._replica is None:
+            self._owner.withdraw(self)
+            return
+        self._to_replica(lambda admitted: self._cancel(admitted, timed_out))
+        if timed_out:
+            self._find_out_whether_heard(self._replica)
+
+    def consumed(self, items: int, size: int) -> None:
+        self._to_replica(lambda admitted: admitted.consumed(items, size))
+
+    def upload(self, stream: str, item: Payload) -> None:
+        detached = item.detached()
+        self._to_replica(lambda admitted: admitted.upload(stream, detached))
+
+    def end_upload(self, stream: str, failure: Failure | None) -> None:
+        self._to_replica(lambda admitted: admitted.end_upload(stream, failure))
+
+    def whereabouts(self) -> str:
+        return self._admitted.whereabouts() if self._admitted is not None else ""
+
+    def _submit(self, replica: InlineReplica) -> None:
+        # A copy for each attempt: user code may write into the arrays it gets.
+        sent = replace(self.invocation, arguments=self.invocation.arguments.detached())
+        self._admitted = replica.replica.submit(sent, _PostedReply(self.reply))
+
+    def _cancel(self, admitted: Admitted, timed_out: bool) -> None:
+        self._heard = True
+        admitted.cancel(timed_out=timed_out)
+
+    def _find_out_whether_heard(self, replica: InlineReplica) -> None:
+        """A blocked event loop cannot even hear that time is up: then it is found out from here."""
+        chainlet = self.invocation.chainlet
+        grace = replica.grace(chainlet)
+
+        def look() -> None:
+            if not self._heard:
+                where = replica.replica.blocked()
+                why = f"{chainlet}, replica {replica.name}: the event loop is blocked{where}"
+                self._owner.replace(replica, f"{why}, {grace:g} s after a call in it ran out of time")
+
+        portal().loop.call_later(grace, look)
+
+    def _to_replica(self, action: Callable[[Admitted], None]) -> None:
+        def act() -> None:
+            if self._admitted is not None:
+                action(self._admitted)
+
+        if self._replica is not None:
+            self._replica.portal.post(act)
+
+
+class _PostedReply:
+    """Tells a reply that lives on the portal's loop, from the replica's."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def accepted(self) -> None:
+        portal().post(self._reply.accepted)
+
+    def item(self, payload: Payload) -> None:
+        portal().post(self._reply.item, payload.detached())
+
+    def consumed(self, stream: str, items: int, size: int) -> None:
+        portal().post(self._reply.consumed, stream, items, size)
+
+    def finish(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Success):
+            outcome = Success(outcome.payload.detached(), outcome.items)
+        portal().post(self._reply.finish, outcome)

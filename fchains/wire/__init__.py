@@ -1,0 +1,1 @@
+"""What crosses between processes: values, failures and frames; no I/O."""

@@ -1,0 +1,124 @@
+"""Makes annotations ready for the codec: `Any` becomes JSON-like values, arrays get their check.
+
+Only the annotation itself and its type arguments are touched, never the fields of a model.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import threading
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, NewType, ParamSpec, TypeVar, cast
+
+import typing_extensions
+from pydantic import BaseModel, JsonValue
+
+from fchains.wire.arraytypes import ArrayType, element_type, is_array
+from fchains.wire.refusal import PROTECTS, UntransferableType, name_of
+
+_BARE: dict[object, object] = {
+    list: list[JsonValue],
+    set: set[JsonValue],
+    frozenset: frozenset[JsonValue],
+    collections.deque: collections.deque[JsonValue],
+    tuple: tuple[JsonValue, ...],
+    dict: dict[JsonValue, JsonValue],
+}
+_FACTORIES: dict[object, str] = {threading.Lock: "threading.Lock"}
+_CONTAINER_MODULES = ("builtins", "collections", "collections.abc")
+_ALIASES = tuple(
+    {
+        alias
+        for module in (typing, typing_extensions)
+        if isinstance(alias := getattr(module, "TypeAliasType", None), type)
+    }
+)
+
+
+def prepare(annotation: object) -> tuple[Any, bool]:
+    """The annotation to make a schema of, and whether `Any` stood somewhere in it.
+
+    Raises:
+        UntransferableType: a part of the annotation says too little about its values.
+    """
+    preparation = _Preparation()
+    return preparation.of(annotation), preparation.loose
+
+
+class _Preparation:
+    """One pass over an annotation."""
+
+    def __init__(self) -> None:
+        self.loose = False
+        self._open: list[object] = []
+
+    def of(self, annotation: Any) -> Any:
+        """The prepared annotation; the same object where nothing had to change."""
+        if annotation is Any or annotation is object:
+            self.loose = True
+            return JsonValue
+        if isinstance(annotation, TypeVar | ParamSpec):
+            raise UntransferableType(
+                annotation,
+                f"the type variable `{annotation.__name__}` says nothing about the values",
+                "write a concrete type, or a Union of those that occur",
+            )
+        if annotation is BaseModel:
+            raise UntransferableType(
+                annotation,
+                "`pydantic.BaseModel` itself has no fields",
+                "write the model class, or a Union of those that occur",
+            )
+        if isinstance(annotation, types.FunctionType | types.BuiltinFunctionType):
+            # Some classes of the library are functions that make one, as threading.Lock was.
+            name = _FACTORIES.get(annotation, name_of(annotation))
+            raise UntransferableType(annotation, f"`{name}` cannot travel between processes", PROTECTS)
+        if isinstance(annotation, NewType):
+            return self.of(annotation.__supertype__)
+        if isinstance(annotation, _ALIASES):
+            return self._alias(annotation)
+        return self._parts(annotation)
+
+    def _alias(self, alias: Any) -> Any:
+        if alias in self._open:
+            raise _RecursiveAlias
+        self._open.append(alias)
+        try:
+            return self.of(alias.__value__)
+        except _RecursiveAlias:
+            return alias
+        finally:
+            self._open.pop()
+
+    def _parts(self, annotation: Any) -> Any:
+        origin = typing.get_origin(annotation)
+        arguments = typing.get_args(annotation)
+        if is_array(origin or annotation):
+            return Annotated[origin or annotation, ArrayType(element_type(arguments))]
+        if not arguments:
+            bare = _BARE.get(origin or annotation)
+            self.loose = self.loose or bare is not None
+            return annotation if bare is None else bare
+        if origin is Annotated:
+            inner = self.of(annotation.__origin__)
+            return Annotated[(inner, *annotation.__metadata__)] if inner is not arguments[0] else annotation
+        if origin in (typing.Union, types.UnionType):
+            return self._rebuilt(annotation, arguments, lambda parts: typing.Union[parts])  # noqa: UP007
+        if getattr(origin, "__module__", "") in _CONTAINER_MODULES and origin is not collections.abc.Callable:
+            return self._rebuilt(annotation, arguments, lambda parts: cast("Any", origin)[parts])
+        return annotation
+
+    def _rebuilt(
+        self, annotation: Any, arguments: tuple[Any, ...], make: Callable[[tuple[Any, ...]], Any]
+    ) -> Any:
+        parts = tuple(part if part is ... else self.of(part) for part in arguments)
+        if all(new is old for new, old in zip(parts, arguments, strict=True)):
+            return annotation
+        return make(parts)
+
+
+class _RecursiveAlias(Exception):
+    """A type alias that names itself; it is left as it is."""

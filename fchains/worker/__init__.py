@@ -1,0 +1,1 @@
+"""What runs inside a replica: batching, threads, watching, logs and the executor."""
