@@ -5,10 +5,10 @@ from fchains.calls.bridge import run_sync as run_sync
 from fchains.calls.call import Call as Call
 from fchains.calls.chainlet import Chainlet as Chainlet
 from fchains.calls.chainlet import StreamChainlet as StreamChainlet
-from fchains.calls.decorator import chainlet as chainlet
 from fchains.calls.context import current_call as current_call
 from fchains.calls.context import deployment as deployment
 from fchains.calls.context import secret as secret
+from fchains.calls.decorator import chainlet as chainlet
 from fchains.calls.gather import gather as gather
 from fchains.calls.job import Job as Job
 from fchains.calls.job import MapJob as MapJob

@@ -30,7 +30,10 @@ def refuse_in_event_loop(verb: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    if "IPython" in sys.modules and getattr(sys.modules["IPython"], "get_ipython", lambda: None)() is not None:
+    if (
+        "IPython" in sys.modules
+        and getattr(sys.modules["IPython"], "get_ipython", lambda: None)() is not None
+    ):
         warnings.warn(f"{verb} blocks the notebook until the call ends; `await` does not", stacklevel=4)
         return
     frame = _caller()
@@ -57,10 +60,7 @@ def rewrite(line: str) -> str | None:
     'x = await f.remote(1)'
     """
     try:
-        if line.endswith(":"):
-            tree = ast.parse(f"{line} pass")
-        else:
-            tree = ast.parse(line)
+        tree = ast.parse(f"{line} pass" if line.endswith(":") else line)
     except SyntaxError:
         return None
     if isinstance(tree.body[0], ast.For):

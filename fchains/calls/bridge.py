@@ -36,7 +36,7 @@ def asyncify(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, 
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         work = functools.partial(context.run, _without_stop_iteration, function, args, kwargs)
-        return await loop.run_in_executor(None, work)
+        return await loop.run_in_executor(None, cast("Callable[[], Any]", work))
 
     if hasattr(function, "__name__"):
         return functools.wraps(function)(call)
@@ -73,16 +73,23 @@ def run_sync(awaitable: Awaitable[T], timeout: float | None = None) -> T:
     context = contextvars.copy_context()
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
     tasks: list[asyncio.Task[None]] = []
-    portal().post(lambda: tasks.append(portal().loop.create_task(_into(awaitable, outcome), context=context)))
+
+    def start() -> None:
+        tasks.append(portal().loop.create_task(_into(awaitable, outcome), context=context))
+
+    def cancel() -> None:
+        tasks[0].cancel()
+
+    portal().post(start)
     try:
         return outcome.result(timeout)
     except concurrent.futures.TimeoutError:
         if outcome.done():
             raise
-        portal().post(lambda: tasks[0].cancel())
+        portal().post(cancel)
         raise CallTimeout(f"run_sync() waited for {timeout:g} s") from None
     except BaseException:
-        portal().post(lambda: tasks[0].cancel())
+        portal().post(cancel)
         raise
 
 

@@ -169,7 +169,8 @@ class Call(Awaitable[T_co], Generic[T_co]):
 
     def _settled(self) -> Outcome:
         outcome = self._cell.outcome
-        assert outcome is not None
+        if outcome is None:
+            raise RuntimeError("only a settled call is opened")
         self._cell.retrieved = True
         return outcome
 

@@ -140,7 +140,9 @@ def secret(name: str) -> str:
     """
     place = PLACE.get()
     if place is None:
-        raise LookupError(f"secret({name!r}) works only inside a chainlet or a @setup function of a running chain")
+        raise LookupError(
+            f"secret({name!r}) works only inside a chainlet or a @setup function of a running chain"
+        )
     if name not in place.secrets:
         chainlet = place.where.chainlet
         declared = ", ".join(place.secrets) or "none"

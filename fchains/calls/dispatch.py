@@ -188,8 +188,14 @@ class Dispatch:
             return
         if self.state is not State.WAITING:
             self.state = advance(self.state, Event.RETRY)
-        logger.debug("%s: attempt %d of call %s failed (%s); the next follows in %.3f s",
-                     self.plan.chainlet, self._attempts, self.plan.id, failed.kind.value, delay)
+        logger.debug(
+            "%s: attempt %d of call %s failed (%s); the next follows in %.3f s",
+            self.plan.chainlet,
+            self._attempts,
+            self.plan.id,
+            failed.kind.value,
+            delay,
+        )
         self._arm(delay, self._open)
 
     def _delay(self, failed: Failed) -> float | None:

@@ -38,10 +38,12 @@ def start_map(
 ) -> Stream[Any]:
     """Start a call for each item, as many at once as the window allows; the results are a stream."""
     if definition.kind == "stream":
-        raise NotSupported(f"{definition.name} is a generator: call .remote() for each item, map takes functions")
+        raise NotSupported(
+            f"{definition.name} is a generator: call .remote() for each item, map takes functions"
+        )
     if max_in_flight is not None and (isinstance(max_in_flight, bool) or max_in_flight < 1):
         raise ValueError(f"max_in_flight is a number of calls, at least 1, not {max_in_flight!r}")
-    if not isinstance(items, Iterable | AsyncIterable):
+    if not isinstance(cast("object", items), Iterable | AsyncIterable):
         raise TypeError(f"{definition.name}.map() takes an iterable or an async iterable, not {items!r}")
     window = Window(max_in_flight or max(LEAST_WINDOW, 2 * capacity(definition)))
     shared = dict(kwargs or {})
@@ -93,9 +95,7 @@ class _Entry:
 class MapResults:
     """The source of a map's stream: starts calls as its window moves, gives results in order."""
 
-    def __init__(
-        self, submit: Submit, window: Window, *, ordered: bool, return_exceptions: bool
-    ) -> None:
+    def __init__(self, submit: Submit, window: Window, *, ordered: bool, return_exceptions: bool) -> None:
         self._submit = submit
         self._window = window
         self._ordered = ordered
@@ -208,7 +208,7 @@ class MapResults:
         return END
 
     def _open(self, entry: _Entry) -> Any:
-        error = entry.error if entry.call is None else entry.call.exception()
+        error = entry.error if entry.call is None or not entry.done else entry.call.exception()
         if error is None:
             self._window.widen()
             return cast("Call[Any]", entry.call).result()

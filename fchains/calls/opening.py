@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fchains.config import Settings
 from fchains.calls.invocation import Failed
+from fchains.config import Settings
 from fchains.definition.spec import Definition
 from fchains.errors import InvalidResult
 from fchains.wire.classes import ClassLookup

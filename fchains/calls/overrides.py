@@ -36,20 +36,26 @@ def open_override(definition: Definition, fake: Callable[..., Any]) -> AbstractC
         subject=definition.name,
         place=definition.place,
     )
-    return overriding(fakes={definition: Fake(definition, _as_function(fake), options)})
+    return overriding(fakes={definition: Fake(definition, _as_function(definition, fake), options)})
 
 
-def _as_function(fake: Callable[..., Any]) -> Callable[..., Any]:
-    """A plain function that does what a callable object does."""
-    if inspect.isfunction(fake):
+def _as_function(definition: Definition, fake: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function that takes the original's parameters by name and does what the fake does."""
+    if inspect.isfunction(fake) and definition.batch is None:
         return fake
+    by_position = definition.batch is not None
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return fake(*args, **kwargs)
+    def call(**arguments: Any) -> Any:
+        return fake(*arguments.values()) if by_position else fake(**arguments)
 
-    call.__name__ = getattr(fake, "__name__", type(fake).__name__)
-    call.__signature__ = inspect.signature(fake)  # type: ignore[attr-defined]
-    return call
+    async def call_async(**arguments: Any) -> Any:
+        return await call(**arguments)
+
+    # A fake of a batched chainlet takes one item by position, whatever name it gives it.
+    wrapper: Callable[..., Any] = call_async if inspect.iscoroutinefunction(fake) else call
+    wrapper.__name__ = getattr(fake, "__name__", type(fake).__name__)
+    vars(wrapper)["__signature__"] = inspect.signature(fake)
+    return wrapper
 
 
 def _mismatches(definition: Definition, fake: Callable[..., Any]) -> list[Problem]:
@@ -62,11 +68,16 @@ def _mismatches(definition: Definition, fake: Callable[..., Any]) -> list[Proble
     try:
         signature = inspect.signature(fake)
     except (TypeError, ValueError):
-        return [problem(f"{fake!r} is no function", f"pass a function like {definition.signature.describe()}")]
+        return [
+            problem(f"{fake!r} is no function", f"pass a function like {definition.signature.describe()}")
+        ]
     problems: list[Problem] = []
     names = {p.name: ... for p in definition.signature.parameters}
     try:
-        signature.bind(**names)
+        if definition.batch is None:
+            signature.bind(**names)
+        else:
+            signature.bind(*names.values())
     except TypeError as error:
         hint = f"give it the parameters of {definition.signature.describe()}, the injected ones left out"
         problems.append(problem(f"it cannot be called as the original is: {error}", hint))

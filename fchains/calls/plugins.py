@@ -35,4 +35,6 @@ def load_runner(name: str) -> type[Runner]:
     try:
         return cast("type[Runner]", points[name].load())
     except (ImportError, AttributeError) as error:
-        raise RunnerNotFound(f"the runner {name!r} ({points[name].value}) cannot be loaded: {error}") from error
+        raise RunnerNotFound(
+            f"the runner {name!r} ({points[name].value}) cannot be loaded: {error}"
+        ) from error

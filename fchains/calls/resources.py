@@ -63,7 +63,9 @@ class ResourcePool:
         try:
             self.values[resource] = await self._call(resource, arguments)
         except Exception as error:
-            raise SetupError(f"{resource.name} ({resource.file}:{resource.line}) failed: {error!r}") from error
+            raise SetupError(
+                f"{resource.name} ({resource.file}:{resource.line}) failed: {error!r}"
+            ) from error
 
     async def _call(self, resource: Resource[Any], arguments: dict[str, object]) -> object:
         match resource.style:

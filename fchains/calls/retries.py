@@ -8,9 +8,7 @@ from fchains.calls.invocation import Failed, FailureKind
 from fchains.definition.retry import Retry, delay_before
 
 RETRIED = frozenset({FailureKind.LOST, FailureKind.TIMEOUT, FailureKind.OVERLOADED})
-NEVER = frozenset(
-    {FailureKind.SETUP, FailureKind.CANCELLED, FailureKind.INVALID, FailureKind.NOT_DEPLOYED}
-)
+NEVER = frozenset({FailureKind.SETUP, FailureKind.CANCELLED, FailureKind.INVALID, FailureKind.NOT_DEPLOYED})
 
 
 def next_delay(

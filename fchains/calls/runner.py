@@ -19,6 +19,7 @@ from fchains.wire.failures import Failure
 from fchains.wire.payload import Payload
 
 if TYPE_CHECKING:
+    from fchains.calls.session import Session
     from fchains.definition.resource import Resource
     from fchains.definition.spec import Definition
 
@@ -56,6 +57,8 @@ class Chain:
     resource_overrides: Mapping[Resource[Any], object] = field(default_factory=dict["Resource[Any]", object])
     fakes: Mapping[str, Definition] = field(default_factory=dict[str, "Definition"])
     log_sink: LogSink | None = None
+    nested: Session | None = None
+    """Where calls from inside the chain go; in-process runners that are wrapped honour it."""
 
 
 class Reply(Protocol):

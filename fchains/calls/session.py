@@ -94,7 +94,9 @@ class Starting:
 class RunnerSession(Session):
     """The deployments of one runner, started when a chainlet of theirs is first called."""
 
-    def __init__(self, runner: Runner, *, environment: str = "local", log_sink: LogSink | None = None) -> None:
+    def __init__(
+        self, runner: Runner, *, environment: str = "local", log_sink: LogSink | None = None
+    ) -> None:
         self.runner = runner
         self.capabilities = runner.capabilities
         self._environment = environment
@@ -144,7 +146,7 @@ class RunnerSession(Session):
 
     def _chain(self, definition: Definition, overrides: Overrides) -> Chain:
         if overrides and Capability.OVERRIDES not in self.runner.capabilities:
-            raise NotSupported(f"the runner {self.runner.name!r} cannot run fakes; use \"inline\"")
+            raise NotSupported(f'the runner {self.runner.name!r} cannot run fakes; use "inline"')
         graph = graph_around(definition)
         fakes = {original.name: fake for original, fake in overrides.fakes.items()}
         return Chain(
@@ -207,8 +209,8 @@ class ChainSession(Session):
             place = PLACE.get()
             caller = place.where.chainlet if place else self._chain.name
             raise NotDeployed(
-                f"{definition.name} is not part of the chain {self._chain.name!r}: no code that {caller} reaches"
-                f" names it. Write @chainlet(calls=[{definition.name}]) on {caller}"
+                f"{definition.name} is not part of the chain {self._chain.name!r}: no code that {caller}"
+                f" reaches names it. Write @chainlet(calls=[{definition.name}]) on {caller}"
             )
         return _Up(self._deployment(), definition.name)
 

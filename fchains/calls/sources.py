@@ -19,6 +19,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Signal(Enum):
+    """Why there is no item."""
+
     PENDING = "pending"
     END = "end"
 

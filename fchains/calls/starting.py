@@ -25,22 +25,24 @@ from fchains.errors import NotSupported
 
 MAX_DEPTH = 100
 
-_numbers = itertools.count(1)
-_process = os.urandom(5).hex()
+
+class _Ids:
+    """Identifiers that no other call has, in this process or another; a forked child starts anew."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self._process = os.urandom(5).hex()
+        self._numbers = itertools.count(1)
+
+    def next(self) -> str:
+        return f"{self._process}-{next(self._numbers):x}"
 
 
-def new_id() -> str:
-    """An identifier that no other call has, in this process or another."""
-    return f"{_process}-{next(_numbers):x}"
-
-
-def _renew() -> None:
-    global _process
-    _process = os.urandom(5).hex()
-
-
+_ids = _Ids()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_ids.renew)
 
 
 def start_call(
@@ -136,8 +138,8 @@ def _plan(
     active = ACTIVE.get()
     options = definition.options
     plan = Plan(
-        id=new_id(),
-        chain_id=active.info.chain_id if active else new_id(),
+        id=_ids.next(),
+        chain_id=active.info.chain_id if active else _ids.next(),
         chainlet=definition.name,
         arguments=types.arguments.encode(bound).detached(),  # the caller may change its arrays after this
         retry=options.retry if settings.retry is UNSET else settings.retry,

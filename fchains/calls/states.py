@@ -15,6 +15,8 @@ import enum
 
 
 class State(enum.Enum):
+    """Where a call is in its life."""
+
     WAITING = "waiting"
     """Made, or waiting between two attempts."""
     SENT = "sent"
@@ -31,6 +33,8 @@ class State(enum.Enum):
 
 
 class Event(enum.Enum):
+    """What can happen to a call."""
+
     SEND = "send"
     ACCEPT = "accept"
     SUCCEED = "succeed"

@@ -9,8 +9,8 @@ import threading
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from fchains.calls.plugins import installed, load_runner
 from fchains.calls.loglines import LogSink
+from fchains.calls.plugins import installed, load_runner
 from fchains.calls.portal import portal
 from fchains.calls.runner import Runner
 from fchains.calls.session import RunnerSession

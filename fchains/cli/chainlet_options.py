@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from fchains.cli.exits import UsageError
-from fchains.cli.fields import Field, bare, choices_of, fields_of, item_of, signature_of
+from fchains.cli.fields import Field, bare, choices_shown, fields_of, item_of, signature_of
 from fchains.cli.own_options import ANNOTATIONS
 from fchains.definition.spec import Definition
 
@@ -112,14 +112,14 @@ def _metavar(field: Field) -> str:
 
 def _help(field: Field) -> str:
     parts = [] if len(field.shown) <= _WIDEST or field.kind == "flag" else [field.shown]
-    choices = dict.fromkeys(map(str, choices_of(field.annotation).values()))
+    choices = choices_shown(field.annotation)
     if choices:
         parts.append(f"one of {', '.join(choices)}")
     elif _is_structure(field):
         parts.append("as JSON, or @file.json")
     elif field.kind in _HINTS:
         parts.append(_HINTS[field.kind])
-    parts.append("required" if field.required else f"default {field.default!r}")
+    parts.append("required" if field.required else f"default {field.default_shown}")
     return "; ".join(parts)
 
 
@@ -133,7 +133,7 @@ def _is_named(field: Field) -> bool:
     from fchains.wire.codec import Codec
 
     schema = Codec[Any](bare(field.annotation)).json_schema()
-    return schema.get("type") in ("string", "integer", "number") or bool(choices_of(field.annotation))
+    return schema.get("type") in ("string", "integer", "number") or bool(choices_shown(field.annotation))
 
 
 def _about(definition: Definition) -> str:
@@ -144,11 +144,15 @@ def _about(definition: Definition) -> str:
 
 def _examples(reference: str, definition: Definition, fields: Sequence[Field]) -> str:
     lines = [_example(reference, fields), f"{_example(reference, fields)} --json"]
-    if definition.kind == "unary" and fields:
+    if definition.kind == "unary" and fields and fields[0].kind != "stream":
         others = [field for field in fields[1:] if field.required]
         lines.append(" ".join([f"fchains run {reference} --map items.ndjson", *map(_sample, others)]))
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)) + (
-        "\n\n\b\nOptions of `fchains run` whose name a parameter has stand before the reference."
+    examples = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+    taken = {field.option for field in fields}.intersection(option for option, _ in ANNOTATIONS.values())
+    if not taken:
+        return examples
+    return (
+        f"{examples}\n\nWritten before {reference}, {' and '.join(sorted(taken))} is that of `fchains run`."
     )
 
 
@@ -161,11 +165,11 @@ def _sample(field: Field) -> str:
 
 
 def _sample_values(field: Field) -> Iterator[str]:
-    plain, choices = bare(field.annotation), choices_of(field.annotation)
+    plain, choices = bare(field.annotation), choices_shown(field.annotation)
     if field.kind == "flag":
         return
     if choices:
-        yield str(next(iter(choices.values())))
+        yield choices[0]
     elif field.kind == "bytes":
         yield f"{field.name}.bin"
     elif field.kind == "stream":

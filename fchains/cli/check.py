@@ -27,7 +27,7 @@ def check(
     references: Annotated[list[str], typer.Argument(metavar="REF...", help="file.py, or package.module.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Report everything that is wrong with the definitions of files or modules.
+    """Report everything that is wrong with definitions.
 
     Nothing is called, but the files are imported.
     """

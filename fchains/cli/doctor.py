@@ -26,7 +26,10 @@ Examples:
 
 @reported
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say whether this machine has what fchains needs, and what to do where it lacks something."""
+    """Say whether this machine has what fchains needs.
+
+    Each thing is ok, warn where something will not work, or fail where nothing will, with what to
+    do about it."""
     findings = list(_findings())
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))

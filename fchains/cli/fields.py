@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import re
 import types
 import typing
+from collections import abc
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,9 +16,8 @@ from fchains.definition.spec import Definition
 
 Kind = Literal["text", "flag", "bytes", "list", "value", "stream"]
 
+_QUOTED_OR_DOTTED = re.compile(r"'[^']*'|(?:\w+\.)+(\w+)")
 _UNIONS = (typing.Union, types.UnionType)
-_TEXTS = (str, types.NoneType)
-_LISTS = (list, set, frozenset, tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,13 @@ class Field:
     def required(self) -> bool:
         return self.default is EMPTY
 
+    @property
+    def default_shown(self) -> str:
+        """Its default as it is written in code."""
+        return str(self.default) if isinstance(self.default, enum.Enum) else repr(self.default)
+
     def __str__(self) -> str:
-        default = "" if self.required else f" = {self.default!r}"
-        return f"{self.name}: {self.shown}{default}"
+        return f"{self.name}: {self.shown}" + ("" if self.required else f" = {self.default_shown}")
 
 
 def fields_of(definition: Definition) -> list[Field]:
@@ -60,7 +65,12 @@ def signature_of(definition: Definition) -> str:
     """How the chainlet is called, with types and defaults."""
     returns = definition.signature.returns
     inside = ", ".join(map(str, fields_of(definition)))
-    return f"{definition.name}({inside}) -> {show(returns)}"
+    return f"{definition.name}({inside}) -> {short(returns)}"
+
+
+def short(annotation: object) -> str:
+    """An annotation as it is written where every name is imported."""
+    return _QUOTED_OR_DOTTED.sub(lambda match: match[1] or match[0], show(annotation))
 
 
 def bare(annotation: Any) -> Any:
@@ -78,16 +88,19 @@ def bare(annotation: Any) -> Any:
 def kind_of(annotation: Any) -> Kind:
     """How the text of a value of that type is read."""
     plain = bare(annotation)
-    origin = typing.get_origin(plain) or plain
     if plain is bool:
         return "flag"
     if plain is str:
         return "text"
     if plain in (bytes, bytearray):
         return "bytes"
-    if isinstance(origin, type) and issubclass(origin, _LISTS) and origin not in _TEXTS:
-        return "list"
-    return "value"
+    return "list" if _is_list(typing.get_origin(plain) or plain) else "value"
+
+
+def _is_list(annotation: Any) -> bool:
+    if not isinstance(annotation, type) or issubclass(annotation, str) or hasattr(annotation, "_fields"):
+        return False
+    return issubclass(annotation, abc.Sequence | abc.Set)
 
 
 def choices_of(annotation: Any) -> dict[str, object]:
@@ -97,9 +110,18 @@ def choices_of(annotation: Any) -> dict[str, object]:
         return {str(choice): choice for choice in typing.get_args(plain)}
     if isinstance(plain, type) and issubclass(plain, enum.Enum):
         members = plain.__members__
-        by_name: dict[str, object] = {name: member.value for name, member in members.items()}
-        return by_name | {str(member.value): member.value for member in members.values()}
+        by_value: dict[str, object] = {str(member.value): member.value for member in members.values()}
+        return {name: member.value for name, member in members.items()} | by_value
     return {}
+
+
+def choices_shown(annotation: Any) -> list[str]:
+    """The choices of a literal or an enum type as help shows them: names where the values are no texts."""
+    plain = bare(annotation)
+    if isinstance(plain, type) and issubclass(plain, enum.Enum):
+        members = plain.__members__
+        return [m.value if isinstance(m.value, str) else name for name, m in members.items()]
+    return list(choices_of(annotation))
 
 
 def item_of(annotation: Any) -> Any:
@@ -112,7 +134,7 @@ def _field(definition: Definition, parameter: Parameter) -> Field:
     annotation: Any = resolve(parameter.annotation, definition.function, definition.enclosing)
     if parameter.name in definition.types.uploads:
         item = stream_item(annotation)
-        return Field(parameter.name, item, parameter.default, "stream", show(annotation))
+        return Field(parameter.name, item, parameter.default, "stream", short(annotation))
     if definition.batch is not None:
         annotation = list_item(annotation)
-    return Field(parameter.name, annotation, parameter.default, kind_of(annotation), show(annotation))
+    return Field(parameter.name, annotation, parameter.default, kind_of(annotation), short(annotation))

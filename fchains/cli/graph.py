@@ -24,14 +24,16 @@ Examples:
 
 @reported
 def graph(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="file.py, file.py::name or pkg.module:name.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="file.py, file.py::name or pkg.module:name.")
+    ],
     to_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
     to_dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz.")] = False,
     to_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which chainlet calls which, and the resources they use; by default as a tree.
+    """Show which chainlet calls which.
 
-    With ::name, only what that chainlet reaches.
+    By default as a tree, with the resources they use. With ::name, only what that chainlet reaches.
     """
     if to_mermaid + to_dot + to_json > 1:
         raise UsageError("--mermaid, --dot and --json exclude each other")

@@ -44,7 +44,11 @@ class Inputs:
         if self._stdin_for:
             raise UsageError(f"{what}: {self._stdin_for} reads standard input already; name a file")
         self._stdin_for = what
-        return sys.stdin.buffer
+        try:
+            # A reader of our own: a thread that waits in it must not hold the one of `sys.stdin` at exit.
+            return open(sys.stdin.fileno(), "rb", closefd=False)
+        except (OSError, ValueError):  # standard input is no descriptor
+            return sys.stdin.buffer
 
 
 def _reading(read: Callable[[], T], path: str, what: str) -> T:

@@ -70,7 +70,9 @@ def _docker() -> Finding:
         return Finding("ok", "docker", host or sockets[0])
     if client:
         return Finding("warn", "docker", f"{client} is there, but no daemon", "start Docker to use it here")
-    return Finding("warn", "docker", "not there", "install Docker to run chains in containers or build images")
+    return Finding(
+        "warn", "docker", "not there", "install Docker to run chains in containers or build images"
+    )
 
 
 def _temp() -> Finding:
@@ -82,9 +84,8 @@ def _temp() -> Finding:
         return Finding("fail", "temp", f"cannot write temporary files: {error.strerror}", advice)
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    level = "warn" if free < _LITTLE_TEMP else "ok"
     text = f"{folder} is writable, {free / _GIB:.1f} GiB free"
-    return Finding(level, "temp", text, advice if level == "warn" else "")
+    return Finding("warn", "temp", text, advice) if free < _LITTLE_TEMP else Finding("ok", "temp", text)
 
 
 def _shared_memory() -> Finding:

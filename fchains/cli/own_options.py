@@ -17,11 +17,15 @@ AsJson = Annotated[
 ]
 InputFile = Annotated[
     str | None,
-    typer.Option("--input", metavar="FILE", help="Read the parameters from a JSON object; - is standard input."),
+    typer.Option(
+        "--input", metavar="FILE", help="Read the parameters from a JSON object; - is standard input."
+    ),
 ]
 MapFile = Annotated[
     str | None,
-    typer.Option("--map", metavar="FILE", help="Call it for each line of a file: JSON of its first parameter."),
+    typer.Option(
+        "--map", metavar="FILE", help="Call it for each line of a file: JSON of its first parameter."
+    ),
 ]
 Timeout = Annotated[
     float | None,

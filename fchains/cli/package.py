@@ -23,12 +23,14 @@ Examples:
 
 @reported
 def package(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="file.py, file.py::name or pkg.module:name.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="file.py, file.py::name or pkg.module:name.")
+    ],
     as_list: Annotated[bool, typer.Option("--list", help="Show each file with its size in bytes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the archive here.")] = None,
 ) -> None:
-    """Pack the code of a chain, and show what travels.
+    """Pack the code of a chain: what travels.
 
     That is the source of the chain's own modules, those they import from the project, and what
     [tool.fchains] include in pyproject.toml names.

@@ -15,7 +15,7 @@ from fchains.cli.tracebacks import format_error, is_raised_by_user
 from fchains.config import Settings
 from fchains.definition.problems import Problem
 from fchains.definition.references import UnknownReference
-from fchains.errors import DefinitionError, FchainsError, HTTPError, RemoteError
+from fchains.errors import DefinitionError, FchainsError, HTTPError, RemoteError, SetupError
 
 P = ParamSpec("P")
 
@@ -121,11 +121,13 @@ def _report_call(error: BaseException) -> Exit:
 
 
 def _machinery(error: BaseException) -> str:
-    """An error of fchains' own; what user code did to cause it comes with its traceback."""
+    """An error of fchains' own, after the traceback of the setup that caused it."""
     if _full():
         return format_error(error, full=True).rstrip()
-    cause = f"{format_error(error.__cause__).rstrip()}\n\n" if error.__cause__ else ""
-    return f"{cause}error: {type(error).__name__}: {error}"
+    text = f"error: {type(error).__name__}: {error}"
+    if isinstance(error, SetupError) and error.__cause__ is not None:
+        return f"{format_error(error.__cause__).rstrip()}\n\n{text}"
+    return text
 
 
 def _full() -> bool:

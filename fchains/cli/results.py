@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from fchains.cli.exits import OutputGone, UsageError
 from fchains.cli.reporting import tell
@@ -36,14 +37,14 @@ class Results:
         """Write the one result of a call; None is written as JSON only."""
         if self._as_json:
             self._line(self._json(value))
-        elif isinstance(value, bytes | bytearray | memoryview):
+        elif isinstance(value, bytes | bytearray):
             self._bytes(value)
         elif value is not None:
             self._line(self._text(value, indent=2))
 
     def item(self, value: object) -> None:
         """Write one of several results, on a line of its own."""
-        if not self._as_json and isinstance(value, bytes | bytearray | memoryview):
+        if not self._as_json and isinstance(value, bytes | bytearray):
             self._bytes(value)
         else:
             self._line(self._json(value) if self._as_json else self._text(value, indent=None))
@@ -55,15 +56,14 @@ class Results:
         if isinstance(value, str):
             return str(value)
         try:
-            plain = json.loads(self._json(value))
+            plain: object = json.loads(self._json(value))
         except SerializationError:  # what has no JSON form is shown as Python shows it
             return repr(value)
         if isinstance(plain, str):
             return plain
-        is_flat = isinstance(plain, list) and all(isinstance(each, _SCALARS) for each in plain)
-        return json.dumps(plain, ensure_ascii=False, indent=None if is_flat else indent)
+        return json.dumps(plain, ensure_ascii=False, indent=None if _is_flat(plain) else indent)
 
-    def _bytes(self, value: bytes | bytearray | memoryview) -> None:
+    def _bytes(self, value: bytes | bytearray) -> None:
         if self._out.isatty():
             tell(f"{len(value)} bytes, which are not shown on a terminal: write them with --output FILE")
             return
@@ -121,10 +121,16 @@ def output_file(path: Path) -> Generator[TextIO, None, None]:
 def is_gone(out: TextIO) -> bool:
     """Whether nobody reads an output any more."""
     try:
-        out.flush()
-    except (BrokenPipeError, ValueError):
-        return True
-    return False
+        watched = select.poll()
+        watched.register(out.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
+    except (OSError, ValueError):  # it is no descriptor
+        return False
+
+
+def _is_flat(plain: object) -> bool:
+    """Whether it is a list of scalars, which reads well in one line."""
+    return isinstance(plain, list) and all(isinstance(each, _SCALARS) for each in cast("list[object]", plain))
 
 
 @contextlib.contextmanager

@@ -61,10 +61,13 @@ How arguments are written:
 @reported
 def run(
     reference: Annotated[
-        str, typer.Argument(metavar="REF", help="file.py, file.py::name or pkg.module:name; REF --help shows its own.")
+        str,
+        typer.Argument(
+            metavar="REF", help="file.py, file.py::name or pkg.module:name; REF --help shows its own."
+        ),
     ],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="ARGUMENTS...", help="Options made from the signature.")
+        list[str] | None, typer.Argument(metavar="ARGUMENTS", help="Options made from the signature.")
     ] = None,
     runner: RunnerName = None,
     as_json: AsJson = False,
@@ -74,10 +77,11 @@ def run(
     output: Output = None,
     quiet: Quiet = False,
 ) -> None:
-    """Call a chainlet with arguments from the command line, and print its result.
+    """Call a chainlet, and print its result.
 
-    Without ::name it is the entrypoint. A generator's items are printed as they come. What the
-    functions themselves print is not touched; with --json it goes to standard error.
+    Its arguments are options made from its signature. Without ::name it is the entrypoint. A
+    generator's items are printed as they come. What the functions themselves print is not touched;
+    with --json it goes to standard error.
     """
     given = arguments or []
     own = OwnOptions(runner, as_json, input_file, map_file, timeout, output, quiet)
@@ -97,8 +101,9 @@ def _chosen(reference: str, source: Source) -> Definition:
     found, problems = entrypoint(source.graph)
     if found is None or problems:
         joint = "::" if reference.endswith(".py") else ":"
-        names = "\n".join(f"  fchains run {reference}{joint}{name}" for name in source.graph.definitions)
-        raise UsageError(f"{problems[0].message if problems else 'there is no entrypoint'}; name one:\n{names}")
+        candidates = source.graph.tops or source.graph.roots
+        names = "\n".join(f"  fchains run {reference}{joint}{each.name}" for each in candidates)
+        raise UsageError(f"{reference} has several chainlets and no marked entrypoint; name one:\n{names}")
     return found
 
 
@@ -124,7 +129,9 @@ def _mapped(definition: Definition, fields: Sequence[Field], given: Given) -> Fi
     if definition.kind == "stream":
         raise UsageError(f"--map needs a function, and {definition.name} is a generator")
     if not fields or fields[0].kind == "stream":
-        raise UsageError(f"--map needs a first parameter to give the lines to: {definition.signature.describe()}")
+        raise UsageError(
+            f"--map needs a first parameter to give the lines to: {definition.signature.describe()}"
+        )
     if fields[0].name in given.texts:
         raise UsageError(f"--map gives {fields[0].option} already")
     return fields[0]

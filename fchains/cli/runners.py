@@ -49,7 +49,7 @@ class RunnerReport:
 
 @reported
 def runners(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the installed runners: where chains can run."""
+    """List where chains can run."""
     found = list(reports())
     if as_json:
         print(json.dumps([asdict(each) for each in found]))

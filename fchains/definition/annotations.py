@@ -33,9 +33,7 @@ def resolve(annotation: object, function: Callable[..., object], names: Mapping[
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     scope = {**names, **_closure(function)}
     try:
-        hints = typing.get_type_hints(
-            holder, function.__globals__, scope, include_extras=True
-        )
+        hints = typing.get_type_hints(holder, function.__globals__, scope, include_extras=True)
     except Exception as error:
         raise UnresolvedAnnotation(str(error)) from error
     resolved: object = hints["it"]

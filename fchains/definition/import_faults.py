@@ -100,6 +100,9 @@ def _missing_module(name: str, file: Path, frame: FrameType | None) -> tuple[str
     if meant:
         return message, f"did you mean {meant!r}?"
     top = name.partition(".")[0]
+    around = next((f for f in file.parents if f.name == top and (f / "__init__.py").is_file()), None)
+    if around:
+        return message, f"add an empty pyproject.toml to {around.parent}: it marks the root of a project"
     return message, (
         f"install it with `pip install {_DISTRIBUTIONS.get(top, top)}`;"
         " if only the image has it, import it inside the function that uses it"

@@ -34,7 +34,7 @@ from fchains.definition.resource import Injected, Resource
 from fchains.definition.spec import Definition
 
 # Data that code refers to may be large; a chainlet that hides behind more than this needs `calls=[…]`.
-_MOST_DATA = 20_000
+_MOST_DATA = 10_000
 # By id, here and below: a class of the user's may define what hashing and comparing it does.
 _ATOMS = frozenset(map(id, (bool, bytes, complex, float, int, str, type(None), type(...))))
 _FUNCTIONS = (FunctionType, classmethod, staticmethod)

@@ -19,6 +19,7 @@ _YIELDING = {
     "generator": ("Iterator", (abc.Iterator, abc.Generator)),
     "async generator": ("AsyncIterator", (abc.AsyncIterator, abc.AsyncGenerator)),
 }
+_YIELDED = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
 _UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
 
 
@@ -98,7 +99,7 @@ def _shape(resource: Resource[Any]) -> Iterator[Problem]:
             value = show(annotation if item is None else item)
             message = f"it yields its value, but is annotated to return {written}"
             yield _problem(resource, message, f"write `-> {word}[{value}]`")
-    elif resource.style == "plain" and any(origin in fitting for _, fitting in _YIELDING.values()):
+    elif resource.style == "plain" and origin in _YIELDED:
         message = f"it is annotated {written}, but has no `yield`"
         hint = f"yield the value, with the teardown after it, or write `-> {show(item)}`"
         yield _problem(resource, message, hint)
@@ -127,7 +128,9 @@ def check_health(definition: Definition) -> Iterator[Problem]:
 def _value_type(resource: Resource[Any]) -> object:
     """The type that a resource's annotation promises to whom it is injected into; None if unknown."""
     annotation = _resolved(resource.signature.returns, resource.function, {})
-    return stream_item(annotation) if resource.style in _YIELDING else annotation
+    # Of an iterator that a plain function returns, users will have meant to yield the item.
+    yields = resource.style != "async" and (typing.get_origin(annotation) or annotation) in _YIELDED
+    return stream_item(annotation) if yields or resource.style in _YIELDING else annotation
 
 
 def _resolved(written: object, function: Callable[..., object], names: Mapping[str, object]) -> object:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fchains.definition.annotations import enclosing_names
 from fchains.definition.problems import place_of, report
-from fchains.definition.signature import Signature, read_signature
+from fchains.definition.signature import read_signature
 from fchains.definition.types import ResolvedTypes, resolve_types
 from fchains.errors import DefinitionError
 
@@ -21,7 +21,7 @@ ASYNC_CONCURRENCY = 100
 
 
 class Definition:
-    """What a function is as a chainlet; the base of the typed handles that users hold.
+    """What a function is as a chainlet; all handles that users hold of it share one.
 
     Args:
         function: the plain function.

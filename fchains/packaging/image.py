@@ -8,34 +8,21 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Never, cast
+from typing import TYPE_CHECKING, NamedTuple, Never
 
-from fchains.packaging.baking import SetupResource, run_setup_step
-from fchains.packaging.context import IMAGE_VARIABLE, ContextFile, locate
-from fchains.packaging.local_steps import AddDir, AddFile, Dockerfile, Requirements, UvSync
-from fchains.packaging.packages import (
-    checked_apt_packages,
-    checked_names,
-    checked_option,
-    checked_python,
-    checked_reference,
-    checked_remote,
-    checked_requirements,
-    checked_variables,
-    checked_words,
-)
-from fchains.packaging.pickles import PYTHON_MINOR
-from fchains.packaging.places import Place, calling_place, fault
-from fchains.packaging.steps import AptInstall, Command, DebianSlim, Env, PipInstall, Registry, Step, Workdir
-from fchains.packaging.uv_lock import check_uv_project
+from fchains.packaging.places import Place, calling_place
+
+if TYPE_CHECKING:
+    from fchains.packaging.baking import SetupResource
+    from fchains.packaging.context import ContextFile
+    from fchains.packaging.steps import Step
 
 RUNTIME_VERSION = "1"  # of what runners add to every image; another value rebuilds everybody's images
 LocalPath = str | os.PathLike[str]
+# `declarations` and all it needs is imported by the methods: `import fchains` stays cheap.
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One instruction of a Dockerfile, and the line of the user's code that asked for it."""
 
     text: str
@@ -58,9 +45,9 @@ class Image:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(cast("object", self.base), Step):
-            hint = "write Image.debian_slim(), Image.from_registry(…) or Image.from_dockerfile(…)"
-            raise fault(calling_place(), "Image", f"an image cannot be made of {self.base!r}", hint)
+        from fchains.packaging import declarations
+
+        declarations.checked_base(self.base, calling_place())
 
     @classmethod
     def debian_slim(cls, python: str | None = None) -> Image:
@@ -72,8 +59,9 @@ class Image:
         Raises:
             DefinitionError: there is no such version.
         """
-        place = calling_place()
-        return cls(DebianSlim(place, checked_python(PYTHON_MINOR if python is None else python, place)))
+        from fchains.packaging import declarations
+
+        return cls(declarations.debian_slim(python, calling_place()))
 
     @classmethod
     def from_registry(cls, ref: str, /, *values: Never) -> Image:
@@ -82,11 +70,9 @@ class Image:
         Raises:
             DefinitionError: this is no reference of an image.
         """
-        place = calling_place()
-        if values:
-            hint = f'write Image.from_registry("{ref}:{values[0]}")'
-            raise fault(place, "from_registry", "one argument names image and tag", hint)
-        return cls(Registry(place, checked_reference(ref, place)))
+        from fchains.packaging import declarations
+
+        return cls(declarations.from_registry(ref, values, calling_place()))
 
     @classmethod
     def from_dockerfile(cls, path: LocalPath) -> Image:
@@ -95,8 +81,9 @@ class Image:
         Raises:
             DefinitionError: there is no such file.
         """
-        place = calling_place()
-        return cls(Dockerfile(place, _local_file(path, place, "from_dockerfile")))
+        from fchains.packaging import declarations
+
+        return cls(declarations.from_dockerfile(path, calling_place()))
 
     def pip_install(
         self,
@@ -118,16 +105,10 @@ class Image:
         Raises:
             DefinitionError: something is no requirement.
         """
-        place = calling_place()
-        step = PipInstall(
-            place,
-            checked_requirements(packages, place),
-            checked_option(index_url, place, "index_url"),
-            checked_option(extra_index_url, place, "extra_index_url"),
-            checked_option(find_links, place, "find_links"),
-            bool(pre),
-        )
-        return self._with(step)
+        from fchains.packaging import declarations
+
+        urls = {"index_url": index_url, "extra_index_url": extra_index_url, "find_links": find_links}
+        return self._with(declarations.pip_install(packages, urls, pre, calling_place()))
 
     def pip_install_from_requirements(self, path: LocalPath) -> Image:
         """Install the packages of a requirements file and of the files that it names.
@@ -135,8 +116,9 @@ class Image:
         Raises:
             DefinitionError: there is no such file.
         """
-        place = calling_place()
-        return self._with(Requirements(place, _local_file(path, place, "pip_install_from_requirements")))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.pip_install_from_requirements(path, calling_place()))
 
     def uv_sync(
         self,
@@ -156,15 +138,9 @@ class Image:
         Raises:
             DefinitionError: a file is missing, it is a workspace, or a group or extra is not defined.
         """
-        place = calling_place()
-        chosen = (
-            checked_names(groups, place, "uv_sync", "groups"),
-            checked_names(extras, place, "uv_sync", "extras"),
-        )
-        project = locate(Path(project_dir) / "pyproject.toml", place, "uv_sync").parent
-        if IMAGE_VARIABLE not in os.environ:
-            check_uv_project(project, *chosen, frozen, place)
-        return self._with(UvSync(place, project, *chosen, bool(frozen)))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.uv_sync(project_dir, groups, extras, frozen, calling_place()))
 
     def apt_install(self, *packages: str) -> Image:
         """Install Debian packages, as in "ffmpeg".
@@ -172,8 +148,9 @@ class Image:
         Raises:
             DefinitionError: something is no name of a package.
         """
-        place = calling_place()
-        return self._with(AptInstall(place, checked_apt_packages(packages, place)))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.apt_install(packages, calling_place()))
 
     def env(self, variables: Mapping[str, str] | None = None, /, *values: Never, **named: str) -> Image:
         """Set environment variables, from a dict or by name.
@@ -183,12 +160,9 @@ class Image:
         Raises:
             DefinitionError: a name or value is not fit.
         """
-        place = calling_place()
-        if values:
-            hint = f'write .env({{"{variables}": "{values[0]}"}})'
-            raise fault(place, "env", "the variables are one dict, or arguments by name", hint)
-        checked = checked_variables({} if variables is None else variables, named, place)
-        return self._with(Env(place, tuple(checked.items())))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.env(variables, values, named, calling_place()))
 
     def workdir(self, path: str) -> Image:
         """Set the working directory, an absolute path in the image.
@@ -196,8 +170,9 @@ class Image:
         Raises:
             DefinitionError: the path is not absolute.
         """
-        place = calling_place()
-        return self._with(Workdir(place, checked_remote(path, place, "workdir")))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.workdir(path, calling_place()))
 
     def run_commands(self, *commands: str) -> Image:
         """Run shell commands while the image is built, each as a layer of its own.
@@ -205,9 +180,9 @@ class Image:
         Raises:
             DefinitionError: a command is empty.
         """
-        place = calling_place()
-        checked = checked_words(commands, place, "run_commands", "command", '"ffmpeg -version"')
-        return self._with(*(Command(place, command) for command in checked))
+        from fchains.packaging import declarations
+
+        return self._with(*declarations.run_commands(commands, calling_place()))
 
     def add_local_file(self, local: LocalPath, remote: str) -> Image:
         """Copy a local file into the image.
@@ -219,10 +194,9 @@ class Image:
         Raises:
             DefinitionError: there is no such file, or the path in the image is not absolute.
         """
-        place = calling_place()
-        target = checked_remote(remote, place, "add_local_file", local)
-        file = _local_file(local, place, "add_local_file")
-        return self._with(AddFile(place, file, target + file.name if target.endswith("/") else target))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.add_local_file(local, remote, calling_place()))
 
     def add_local_dir(self, local: LocalPath, remote: str, ignore: Sequence[str] = ()) -> Image:
         """Copy what a local folder holds into a folder of the image.
@@ -235,13 +209,9 @@ class Image:
         Raises:
             DefinitionError: there is no such folder, or the path in the image is not absolute.
         """
-        place = calling_place()
-        target = checked_remote(remote, place, "add_local_dir", local)
-        folder = locate(local, place, "add_local_dir")
-        if folder.is_file():
-            raise fault(place, "add_local_dir", f"{folder} is a file", "use .add_local_file(…)")
-        patterns = checked_names(ignore, place, "add_local_dir", "ignore")
-        return self._with(AddDir(place, folder, target, patterns))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.add_local_dir(local, remote, ignore, calling_place()))
 
     def run_setup(self, resource: SetupResource) -> Image:
         """Make a resource once while the image is built, so that the weights it downloads are part of it.
@@ -251,8 +221,9 @@ class Image:
         Raises:
             DefinitionError: this is no resource at the top level of a file.
         """
-        place = calling_place()
-        return self._with(run_setup_step(resource, place))
+        from fchains.packaging import declarations
+
+        return self._with(declarations.run_setup(resource, calling_place()))
 
     @contextmanager
     def imports(self) -> Generator[None, None, None]:
@@ -260,7 +231,7 @@ class Image:
         try:
             yield
         except ImportError:
-            if os.environ.get(IMAGE_VARIABLE) == self.fingerprint():
+            if os.environ.get("FCHAINS_IMAGE") == self.fingerprint():
                 raise
 
     def layers(self) -> tuple[Layer, ...]:
@@ -304,7 +275,7 @@ class Image:
     @property
     def python(self) -> str | None:
         """The minor version of Python; None where the base does not tell."""
-        return self.base.python if isinstance(self.base, DebianSlim) else None
+        return self.base.python
 
     def __repr__(self) -> str:
         return f"<Image {self.base.declared().removeprefix('FROM ')} with {len(self.steps)} steps>"
@@ -313,19 +284,12 @@ class Image:
         return Image(self.base, (*self.steps, *steps))
 
     def _in_build_order(self) -> list[Step]:
-        part, keyed = 0, list[tuple[tuple[int, int], Step]]()
+        part = 0
+        keyed: list[tuple[tuple[int, int], Step]] = []
         for step in self.steps:
             part += step.fixed
             keyed.append(((part, 0 if step.fixed else step.stage), step))
         return [self.base, *(step for _, step in sorted(keyed, key=lambda item: item[0]))]
-
-
-def _local_file(path: LocalPath, place: Place, method: str) -> Path:
-    found = locate(path, place, method)
-    if found.is_dir():
-        hint = "use .add_local_dir(…)" if method == "add_local_file" else "give the file in it"
-        raise fault(place, method, f"{found} is a folder", hint)
-    return found
 
 
 def _sha256(content: object) -> str:

@@ -48,12 +48,9 @@ def pickled(function: Callable[..., object], place: Place) -> ByValue:
     except Exception as error:
         used, culprit, reason = _culprit(function) or ("", function, error)
         what = f"it uses `{used}`, {_described(culprit)}, which" if used else "it"
-        raise fault(
-            place,
-            name,
-            f"{what} does not survive the journey to a worker: {type(reason).__name__}: {reason}",
-            _remedy(culprit),
-        ) from error
+        why = str(reason) if isinstance(reason, _LostFieldsError) else f"{type(reason).__name__}: {reason}"
+        message = f"{what} does not survive the journey to a worker: {why}"
+        raise fault(place, name, message, _remedy(culprit)) from error
     return ByValue(data, PYTHON_MINOR, hashlib.sha256(data).hexdigest(), modules)
 
 

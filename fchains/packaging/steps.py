@@ -40,6 +40,11 @@ class Step(ABC):
     place: Place = field(compare=False, repr=False)
 
     @property
+    def python(self) -> str | None:
+        """The minor version of Python that a base is known to have."""
+        return None
+
+    @property
     def stage(self) -> Stage:
         """Where the step belongs."""
         return Stage.REST
@@ -62,10 +67,14 @@ class Step(ABC):
 class DebianSlim(Step):
     """The official image of a Python version on Debian."""
 
-    python: str
+    version: str
+
+    @property
+    def python(self) -> str:
+        return self.version
 
     def text(self, folder: str) -> str:
-        return f"FROM python:{self.python}-slim-{DEBIAN}"
+        return f"FROM python:{self.version}-slim-{DEBIAN}"
 
 
 @dataclass(frozen=True, slots=True)

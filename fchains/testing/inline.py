@@ -13,9 +13,8 @@ import os
 from collections.abc import Mapping
 
 from fchains.calls.context import ACTIVE
-from fchains.calls.runner import Chain, Channel, Deployment, Runner
 from fchains.calls.invocation import Invocation
-from fchains.calls.runner import Reply, Transfer
+from fchains.calls.runner import Chain, Channel, Deployment, Reply, Runner, Transfer
 from fchains.calls.session import ChainSession
 from fchains.definition.spec import Definition
 from fchains.errors import NotSupported
@@ -44,12 +43,11 @@ class InlineDeployment(Deployment):
         self._sets: dict[str, ReplicaSet] = {}
         for name, definition in chain.definitions.items():
             serving = chain.fakes.get(name, definition)
-            group = serving.replica_group
-            members.setdefault(group, []).append(serving)
-        session = ChainSession(chain, lambda: self)
-        for group in members.values():
-            replicas = ReplicaSet(chain, group, session)
-            self._sets.update({member.name: replicas for member in group})
+            members.setdefault(serving.replica_group, []).append(serving)
+        session = chain.nested or ChainSession(chain, lambda: self)
+        for together in members.values():
+            replicas = ReplicaSet(chain, together, session)
+            self._sets.update({member.name: replicas for member in together})
         self._environment = _Environment(chain.definitions)
         self._capture = Capture(chain.log_sink, _owner) if chain.log_sink is not None else None
 
@@ -92,8 +90,8 @@ class _Environment:
             for key, value in definition.options.env.items():
                 if self._wanted.setdefault(key, value) != value:
                     raise NotSupported(
-                        f"{definition.name} and {owners[key]} want different values of the environment variable"
-                        f" {key}, and share one process on the inline runner"
+                        f"{definition.name} and {owners[key]} want different values of the environment"
+                        f" variable {key}, and share one process on the inline runner"
                     )
                 owners[key] = definition.name
 

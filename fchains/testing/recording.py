@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fchains.calls.invocation import Failed, Invocation, Outcome, Success
+from fchains.calls.invocation import Failed, Invocation, Outcome
 from fchains.calls.opening import ResultOpener
 from fchains.calls.runner import Chain, Channel, Deployment, Reply, Runner, Transfer
+from fchains.calls.session import ChainSession
 from fchains.definition.spec import Definition
 from fchains.testing.inline import InlineRunner
 from fchains.wire.payload import Payload
@@ -51,23 +52,27 @@ class RecordingRunner(Runner):
         return [call for call in self.calls if call.chainlet == chainlet]
 
     async def start(self, chain: Chain) -> Deployment:
-        return _RecordingDeployment(chain, await self._runner.start(chain), self.calls)
+        deployment = _RecordingDeployment(chain, self.calls)
+        nested = ChainSession(chain, lambda: deployment)
+        deployment.inner = await self._runner.start(replace(chain, nested=nested))
+        return deployment
 
     async def aclose(self) -> None:
         await self._runner.aclose()
 
 
 class _RecordingDeployment(Deployment):
-    def __init__(self, chain: Chain, inner: Deployment, calls: list[RecordedCall]) -> None:
+    inner: Deployment
+
+    def __init__(self, chain: Chain, calls: list[RecordedCall]) -> None:
         self._chain = chain
-        self._inner = inner
         self._calls = calls
 
     def channel(self, chainlet: str) -> Channel:
-        return _RecordingChannel(self._chain.definitions[chainlet], self._inner.channel(chainlet), self._calls)
+        return _RecordingChannel(self._chain.definitions[chainlet], self.inner.channel(chainlet), self._calls)
 
     async def aclose(self, *, drain: bool = True) -> None:
-        await self._inner.aclose(drain=drain)
+        await self.inner.aclose(drain=drain)
 
 
 class _RecordingChannel(Channel):
@@ -81,14 +86,16 @@ class _RecordingChannel(Channel):
         caller = invocation.path[-2] if len(invocation.path) > 1 else None
         call = RecordedCall(invocation.chainlet, arguments, invocation.attempt, caller)
         self._calls.append(call)
-        return self._inner.send(invocation, _RecordingReply(call, reply, ResultOpener(self._definition)))
+        opener, unary = ResultOpener(self._definition), self._definition.kind == "unary"
+        return self._inner.send(invocation, _RecordingReply(call, reply, opener, unary=unary))
 
 
 class _RecordingReply:
-    def __init__(self, call: RecordedCall, inner: Reply, opener: ResultOpener) -> None:
+    def __init__(self, call: RecordedCall, inner: Reply, opener: ResultOpener, *, unary: bool) -> None:
         self._call = call
         self._inner = inner
         self._opener = opener
+        self._unary = unary
 
     def accepted(self) -> None:
         self._inner.accepted()
@@ -103,7 +110,7 @@ class _RecordingReply:
     def finish(self, outcome: Outcome) -> None:
         if isinstance(outcome, Failed):
             self._call.error = self._opener.error(outcome)
-        elif isinstance(outcome, Success) and not outcome.items:
+        elif self._unary:
             self._call.result = self._opener.value(outcome.payload.detached())
         self._call.done = True
         self._inner.finish(outcome)

@@ -14,7 +14,7 @@ from fchains.errors import SerializationError
 from fchains.wire import arrays, foreign
 from fchains.wire.payload import Buffer
 from fchains.wire.refusal import Refused
-from fchains.wire.tree import Reader, Tree, Writer, WriteHandler
+from fchains.wire.tree import Reader, Tree, WriteHandler, Writer
 
 TAG = "adapter"
 

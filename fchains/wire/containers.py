@@ -8,7 +8,7 @@ from typing import Any
 
 from fchains.wire.kinds import KINDS, Kind
 from fchains.wire.refusal import Refused, key_step
-from fchains.wire.tree import NATIVE, TAG, Reader, ReadHandler, Tree, Writer, WriteHandler
+from fchains.wire.tree import NATIVE, TAG, Reader, ReadHandler, Tree, WriteHandler, Writer
 
 _FACTORIES: dict[str, Callable[[], object]] = {
     factory.__name__: factory

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator, from_js
 from fchains.errors import SerializationError
 from fchains.wire.classes import ClassLookup
 from fchains.wire.explain import places_of, steps_of
+from fchains.wire.instances import requiring_instances
 from fchains.wire.payload import Payload
 from fchains.wire.plain import Plain, plain_engine
 from fchains.wire.refusal import Refused, name_of
@@ -47,7 +48,7 @@ class Engine:
     @cached_property
     def validator(self) -> SchemaValidator:
         """Checks what arrives."""
-        return SchemaValidator(self.schema, CONFIG)
+        return SchemaValidator(requiring_instances(self.schema), CONFIG)
 
     @cached_property
     def serializer(self) -> SchemaSerializer:

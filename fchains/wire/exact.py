@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
 from typing import Any, cast
@@ -178,7 +178,9 @@ class _Copy:
             return set().union(*(self.json_kinds(choice) for choice in _choices(node)))
         if kind in ("literal", "enum"):
             _check_values(self, node)
-            return {_VALUE_KINDS[type(each)] for each in _values(node)}
+            kinds = {_VALUE_KINDS[type(each)] for each in _values(node)}
+            # A float takes JSON's integers as well; only for int itself does pydantic prefer int.
+            return kinds | {"float"} if "int" in kinds else kinds
         if kind in _JSON_KINDS:
             return {_JSON_KINDS[kind]}
         raise Inexact(kind)
@@ -319,7 +321,7 @@ def _survives(zone: tzinfo | None) -> bool:
     if type(zone) is TzInfo:
         offset = zone.utcoffset(None)
         return offset is not None and not offset % timedelta(minutes=1)
-    return zone is None or zone is timezone.utc
+    return zone is None or zone is UTC
 
 
 def _without_computed(copied: Node) -> Node:

@@ -22,8 +22,9 @@ from pydantic_core import (
 
 from fchains.errors import RemoteError
 
-MADE_FROM_STATE = (BaseExceptionGroup, ValidationError)
+MADE_FROM_STATE = frozenset((BaseExceptionGroup, ValidationError))
 _DESCRIPTORS = types.MemberDescriptorType | types.GetSetDescriptorType
+_UNSET = object()
 # The object whose attribute was missing: it may be anything, and is no part of the failure.
 _LEFT_OUT = frozenset(((BaseException, "args"), (AttributeError, "obj")))
 
@@ -37,7 +38,8 @@ def state_of(error: BaseException) -> dict[str, object]:
         for name, entry in vars(cls).items():
             if isinstance(entry, _DESCRIPTORS) and not name.startswith("__") and (cls, name) not in _LEFT_OUT:
                 value = _read(entry, error)
-                if value is not None:
+                # An unset field of a built-in class reads as None.
+                if value is not _UNSET and (value is not None or cls.__module__ != "builtins"):
                     state.setdefault(name, value)
     return {**state, **instance_dict(error)}
 
@@ -83,9 +85,8 @@ def make(cls: type[BaseException], state: dict[str, Any]) -> BaseException:
 
 def fill(error: BaseException, args: tuple[object, ...], state: dict[str, object]) -> None:
     """Give an exception its args, by the nearest built-in base's `__init__`, and its state."""
-    if isinstance(error, BaseExceptionGroup) and len(args) == 2 and isinstance(args[1], list | tuple):
-        members = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        args = (args[0], members if isinstance(args[1], tuple) else list(members))
+    if BaseExceptionGroup in type(error).__mro__:
+        args = _group_args(cast("BaseExceptionGroup[BaseException]", error), args)
     if not isinstance(error, ValidationError):
         base = next(base for base in type(error).__mro__ if base.__module__ == "builtins")
         # A class that passes it something else than its args: these and the state follow anyway.
@@ -100,7 +101,7 @@ def _read(entry: Any, error: BaseException) -> object:
     try:
         return entry.__get__(error, type(error))
     except Exception:  # an empty slot
-        return None
+        return _UNSET
 
 
 def _write(error: BaseException, name: str, value: object) -> None:
@@ -118,6 +119,13 @@ def _make_group(cls: type[BaseExceptionGroup[BaseException]], state: dict[str, A
     if lost := len(state["exceptions"]) - len(members):
         members.append(RemoteError(f"{lost} more exceptions were left out"))
     return BaseExceptionGroup.__new__(cls, state["message"], members)
+
+
+def _group_args(error: BaseExceptionGroup[BaseException], args: tuple[object, ...]) -> tuple[object, ...]:
+    """The args of a group name its members as well: those it has."""
+    if len(args) != 2 or not isinstance(args[1], list | tuple):
+        return args
+    return args[0], error.exceptions if isinstance(args[1], tuple) else list(error.exceptions)
 
 
 def _validation_state(error: ValidationError) -> dict[str, object]:

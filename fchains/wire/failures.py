@@ -24,10 +24,11 @@ def failure_of(error: BaseException, *, where: str = "", classes: ClassLookup | 
         where: the hop that its traceback names, such as "chainlet transcribe, replica 0".
         classes: names the classes; by default as this process knows them.
     """
+    lookup = classes or ClassLookup()
     try:
-        return Recorder(classes or ClassLookup()).run(error, where)
+        return Recorder(lookup).run(error, where)
     except Exception:
-        return Failure((stub(error),))
+        return Failure((stub(error, lookup),))
 
 
 def exception_of(failure: Failure, lookup: ClassLookup, *, full: bool = False) -> BaseException:

@@ -15,8 +15,8 @@ from typing import Any, cast
 from pydantic import AnyUrl, BaseModel, Secret, SecretBytes, SecretStr
 
 from fchains.errors import SerializationError
-from fchains.wire.refusal import Refused, name_of
-from fchains.wire.tree import Reader, ReadHandler, Tree, Writer, WriteHandler
+from fchains.wire.refusal import name_of
+from fchains.wire.tree import Reader, ReadHandler, Tree, WriteHandler, Writer
 from fchains.wire.typenames import find_class, name_class
 
 _DATA_BASES = (str, bytes, int, float, complex, list, dict, tuple, set, frozenset, BaseException)

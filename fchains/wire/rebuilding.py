@@ -70,7 +70,8 @@ class Rebuilder:
             cls = self._lookup.find(record.type_name)
             if not issubclass(cls, BaseException) or issubclass(cls, _CONTROL_FLOW):
                 return None
-            error = make(cls, self._state_first(cls, record) if issubclass(cls, MADE_FROM_STATE) else {})
+            first = not MADE_FROM_STATE.isdisjoint(cls.__mro__)
+            error = make(cls, self._state_first(cls, record) if first else {})
         except Exception:
             return None
         self._known.add(index)
@@ -134,7 +135,7 @@ def _parse(record: ExceptionRecord) -> tuple[list[Tree], dict[str, Tree]]:
     try:
         match from_json(record.values):
             case {"args": [*args], "state": {**state}}:
-                return args, state
+                return args, cast("dict[str, Tree]", state)
             case _:
                 pass
     except ValueError:

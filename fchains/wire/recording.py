@@ -44,14 +44,11 @@ class Original:
         instance_dict(error)[_ORIGINAL] = self
 
 
-def stub(error: BaseException) -> ExceptionRecord:
+def stub(error: BaseException, classes: ClassLookup) -> ExceptionRecord:
     """The least that can be said about an exception."""
-    return ExceptionRecord(clean(name_on_wire(error, ClassLookup())), message_of(error))
-
-
-def name_on_wire(error: BaseException, classes: ClassLookup) -> str:
-    """The name of an exception's class."""
-    return classes.reference(type(error))
+    message = message_of(error)
+    values = f'{{"args":[{_json(message)}],"state":{{}}}}'
+    return ExceptionRecord(clean(classes.reference(type(error))), message, values)
 
 
 def message_of(error: BaseException) -> str:
@@ -88,12 +85,12 @@ class Recorder:
         records: list[ExceptionRecord] = []
         for source in self._sources:  # which grows meanwhile
             if isinstance(source, Original):
-                records.append(self._adopt(source))
+                records.append(self._adopt_linked(source))
                 continue
             try:
                 records.append(self._record(source, where))
             except Exception:
-                records.append(stub(source))
+                records.append(stub(source, self._classes))
         return Failure(tuple(records), tuple(self._buffers))
 
     def _position_of(self, source: BaseException | Original) -> int | None:
@@ -109,8 +106,7 @@ class Recorder:
         if isinstance(original, Original):
             record = self._adopt(original)
         else:
-            record = ExceptionRecord(clean(name_on_wire(error, self._classes)), message_of(error))
-            record = self._with_values(record, error)
+            record = self._with_values(stub(error, self._classes), error)
         trace = trace_of(get(error, "__traceback__"))
         if where and (error is self._sources[0] or (trace and not trace[0].separator)):
             trace = (hop(where), *trace)
@@ -126,7 +122,10 @@ class Recorder:
     def _with_values(self, record: ExceptionRecord, error: BaseException) -> ExceptionRecord:
         values = _Values(self._classes, self._position_of)
         args = [values.text(trim(arg) if type(arg) is str else arg) for arg in get(error, "args")]
-        state = values.members(state_of(error))
+        try:
+            state = values.members(state_of(error))
+        except Exception:  # such as that of a ValidationError with a context of the user's
+            return record
         return replace(
             record,
             values=f'{{"args":[{",".join(args)}],"state":{{{",".join(state)}}}}}',
@@ -144,15 +143,16 @@ class Recorder:
             held=tuple(position for position in held if position is not None),
             values=NO_VALUES if None in held else record.values,
             buffers=tuple(self._keep(failure.buffers[index]) for index in record.buffers),
-            cause=self._linked_original(failure, record.cause),
-            context=self._linked_original(failure, record.context),
         )
+
+    def _adopt_linked(self, original: Original) -> ExceptionRecord:
+        failure, record = original.failure, self._adopt(original)
+        cause = None if record.cause is None else self._position_of(Original(failure, record.cause))
+        context = None if record.context is None else self._position_of(Original(failure, record.context))
+        return replace(record, cause=cause, context=context)
 
     def _linked(self, error: BaseException | None) -> int | None:
         return None if error is None else self._position_of(error)
-
-    def _linked_original(self, failure: Failure, index: int | None) -> int | None:
-        return None if index is None else self._position_of(Original(failure, index))
 
     def _keep(self, buffer: Buffer) -> int:
         self._buffers.append(buffer if isinstance(buffer, bytes) else bytearray(buffer))

@@ -17,7 +17,7 @@ from fchains.wire import adapters, containers, objects
 from fchains.wire.classes import ClassLookup
 from fchains.wire.payload import Payload
 from fchains.wire.refusal import Refused, hint_for, name_of
-from fchains.wire.tree import TAG, Reader, Writer, WriteHandler
+from fchains.wire.tree import TAG, Reader, WriteHandler, Writer
 
 _WRITE = {**containers.WRITE, **objects.WRITE}
 _READ = {**containers.READ, **objects.READ, adapters.TAG: adapters.read}

@@ -123,7 +123,7 @@ def _frame_of(link: TracebackType) -> TraceFrame:
     name = module if isinstance(module, str) else ""
     first = max(1, line - _CONTEXT)
     lines: list[str] = []
-    if not _is_internal(name):
+    if not is_machinery(name):
         last = min(end_line + _CONTEXT, first + _MOST_LINES)
         lines = linecache.getlines(code.co_filename, known)[first - 1 : last]
     return TraceFrame(
@@ -143,20 +143,16 @@ def _line(text: str) -> str:
     return clean(text.rstrip("\n")[:_MOST_COLUMNS])
 
 
-def _is_internal(module: str) -> bool:
-    return is_machinery(module)
-
-
 def _without_internals(frames: Iterable[TraceFrame]) -> Iterator[TraceFrame]:
     """Drop fchains' frames, and the standard library's where fchains called it or it called fchains."""
     for is_glue, group in itertools.groupby(frames, _is_glue):
         run = list(group)
-        if not is_glue or not any(_is_internal(frame.module) for frame in run):
+        if not is_glue or not any(is_machinery(frame.module) for frame in run):
             yield from run
 
 
 def _is_glue(frame: TraceFrame) -> bool:
-    return not frame.separator and (_is_internal(frame.module) or frame.module.partition(".")[0] in _GLUE)
+    return not frame.separator and (is_machinery(frame.module) or frame.module.partition(".")[0] in _GLUE)
 
 
 def _place(frame: TraceFrame) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
@@ -56,6 +56,10 @@ class Batcher(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[Member[T]]:
+        """The members that wait, the oldest first."""
+        return iter([member for _, member in self._queue.values()])
 
     def admit(self, member: Member[T]) -> None:
         """Puts a member at the end of the queue."""

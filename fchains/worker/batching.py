@@ -19,7 +19,7 @@ from fchains.worker.batcher import Batcher, Member, settle
 from fchains.worker.host import Host
 from fchains.worker.outcomes import cancelled, failed, of_bad_arguments, of_value, timed_out
 from fchains.worker.slots import Lease, Slots
-from fchains.worker.threads import Raised, Returned, Result, Running
+from fchains.worker.threads import Raised, Result, Returned, Running
 
 
 @dataclass(eq=False)
@@ -47,7 +47,8 @@ class BatchQueue:
     """The calls of one batched chainlet in one replica; lives on the replica's loop."""
 
     def __init__(self, host: Host, definition: Definition) -> None:
-        assert definition.batch is not None
+        if definition.batch is None:
+            raise ValueError(f"{definition.name} is not batched")
         self.host = host
         self.definition = definition
         self.slots = Slots(definition.slots, self.advance)
@@ -74,9 +75,9 @@ class BatchQueue:
 
     def cancel(self, joined: Joined, *, out_of_time: bool) -> None:
         """A caller has gone, or its time is up; the others of its batch are not concerned."""
-        name, id = self.definition.name, joined.invocation.id
+        name, call = self.definition.name, joined.invocation.id
         spent = time.monotonic() - joined.received
-        joined.answer(timed_out(name, spent, id) if out_of_time else cancelled(name, id))
+        joined.answer(timed_out(name, spent, call) if out_of_time else cancelled(name, call))
         if not self._batcher.drop(joined) and joined.batch is not None:
             joined.batch.left(joined)
 
@@ -173,7 +174,14 @@ class Batch:
         infos = tuple(self._info(member) for member in self.members)
         first = infos[0]
         info = CallInfo(
-            first.id, first.chain_id, first.chainlet, first.attempt, first.deadline, first.headers, first.trace, infos
+            first.id,
+            first.chain_id,
+            first.chainlet,
+            first.attempt,
+            first.deadline,
+            first.headers,
+            first.trace,
+            infos,
         )
         path = max((member.invocation.path for member in self.members), key=len)
         return ActiveCall(info, self.host.info(self.definition), self.host.session, path, lease)
@@ -182,7 +190,9 @@ class Batch:
         sent = member.invocation
         budget = sent.budget
         deadline = None if budget is None else time.monotonic() + budget
-        return CallInfo(sent.id, sent.chain_id, sent.chainlet, sent.attempt, deadline, sent.headers, sent.trace)
+        return CallInfo(
+            sent.id, sent.chain_id, sent.chainlet, sent.attempt, deadline, sent.headers, sent.trace
+        )
 
     def _run(self, arguments: dict[str, object], context: Context) -> None:
         if self.definition.signature.is_async:
@@ -233,4 +243,6 @@ class Batch:
             self._lease.end()
 
     def _ignored(self) -> None:
-        self.host.stuck(self, f"a batch went on for {self.definition.options.grace:g} s after all its callers had left")
+        self.host.stuck(
+            self, f"a batch went on for {self.definition.options.grace:g} s after all its callers had left"
+        )

@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 class Execution(abc.ABC):
     """Runs an invocation's user code; everything but the user code is on the replica's loop."""
 
-    def __init__(self, host: Host, definition: Definition, invocation: Invocation, reply: Reply, slots: Slots) -> None:
+    def __init__(
+        self, host: Host, definition: Definition, invocation: Invocation, reply: Reply, slots: Slots
+    ) -> None:
         self.host = host
         self.definition = definition
         self.invocation = invocation

@@ -12,10 +12,11 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, TextIO
+
+from fchains.calls.loglines import LogLine as LogLine
 
 logger = logging.getLogger(__name__)
 
@@ -34,25 +35,6 @@ class Owner:
     chainlet: str
     replica: str
     call_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line that a call printed or logged.
-
-    Attributes:
-        time: seconds since the epoch.
-        stream: "stdout", "stderr", or the level's name for a log record.
-        logger: the logger's name, empty for printed lines.
-    """
-
-    time: float
-    chainlet: str
-    replica: str
-    call_id: str
-    stream: str
-    text: str
-    logger: str = ""
 
 
 class Capture:
@@ -110,11 +92,14 @@ class Capture:
         if _is_aside() or (owner := self._owner()) is None:
             return
         with self._lock:
-            partial = self._partials.setdefault((owner, stream), _Partial())
+            partial = self._partials.get((owner, stream))
+            if partial is None:
+                partial = self._partials[owner, stream] = _Partial()
             lines = partial.feed(written)
             if partial.empty:
                 self._partials.pop((owner, stream), None)
-        self._send(owner, stream, lines)
+        if lines:
+            self._send(owner, stream, lines)
 
     def record(self, record: logging.LogRecord) -> None:
         """Takes a log record."""
@@ -129,13 +114,16 @@ class Capture:
             line = LogLine(
                 time.time(), owner.chainlet, owner.replica, owner.call_id, stream, text, logger_name
             )
-            with _set_aside():
-                try:
-                    self._sink(line)
-                except Exception:  # of who reads, and none of who prints
-                    if not self._sink_failed:
-                        self._sink_failed = True
-                        logger.exception("a sink for log lines failed; this is said once")
+            before = _is_aside()
+            _aside.yes = True
+            try:
+                self._sink(line)
+            except Exception:  # of who reads, and none of who prints
+                if not self._sink_failed:
+                    self._sink_failed = True
+                    logger.exception("a sink for log lines failed; this is said once")
+            finally:
+                _aside.yes = before
 
 
 class _Partial:
@@ -294,8 +282,12 @@ def _handlers_of(name: str) -> Iterator[logging.Handler]:
 def _use_last_resort(record: logging.LogRecord) -> None:
     """Prints a record that logging would have printed itself, had it found no handler at all."""
     if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-        with _set_aside():
+        before = _is_aside()
+        _aside.yes = True
+        try:
             logging.lastResort.handle(record)
+        finally:
+            _aside.yes = before
 
 
 def _is_ours(logger_name: str) -> bool:
@@ -318,18 +310,10 @@ def _final_state(line: str) -> str:
 def _pieces(line: str) -> list[str]:
     if not line.isascii():
         line = line.encode("utf-8", "replace").decode("utf-8")  # lone surrogates would fail in the sink
-    return [line[start : start + MAX_LINE] for start in range(0, len(line), MAX_LINE)] or [""]
+    if len(line) <= MAX_LINE:
+        return [line]
+    return [line[start : start + MAX_LINE] for start in range(0, len(line), MAX_LINE)]
 
 
 def _is_aside() -> bool:
     return getattr(_aside, "yes", False)
-
-
-@contextmanager
-def _set_aside() -> Generator[None, None, None]:
-    before = _is_aside()
-    _aside.yes = True
-    try:
-        yield
-    finally:
-        _aside.yes = before

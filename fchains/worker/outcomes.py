@@ -51,7 +51,9 @@ def encode(definition: Definition, value: object) -> Payload:
         try:
             codec.decode(payload)
         except ValueError as error:
-            raise InvalidResult(f"{what} of {definition.name} does not fit its annotation: {error}") from error
+            raise InvalidResult(
+                f"{what} of {definition.name} does not fit its annotation: {error}"
+            ) from error
     return payload
 
 
@@ -63,7 +65,8 @@ def of_bad_arguments(error: InvalidArguments | SerializationError) -> Failed:
 def timed_out(chainlet: str, seconds: float, call: str, where: str = "") -> Failed:
     """A deadline that passed in the replica."""
     return failed(
-        FailureKind.TIMEOUT, CallTimeout(f"{chainlet} ran out of time after {seconds:.3g} s{where} (call {call})")
+        FailureKind.TIMEOUT,
+        CallTimeout(f"{chainlet} ran out of time after {seconds:.3g} s{where} (call {call})"),
     )
 
 

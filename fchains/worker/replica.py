@@ -8,6 +8,7 @@ Whatever serves it (a thread, a process behind a socket, a container behind HTTP
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -200,7 +201,7 @@ class Replica:
         injected = read_signature(health, "health", member.place)[0].injected
         arguments = {name: self._pool.values[resource] for name, resource in injected.items()}
         try:
-            if asyncio.iscoroutinefunction(health):
+            if inspect.iscoroutinefunction(health):
                 return bool(await self._in_place(health(**arguments)))
             return bool(await self._in_place(self._offload(lambda: health(**arguments))))
         except Exception:

@@ -60,15 +60,17 @@ class StreamExecution(Execution):
 class AsyncStream(StreamExecution):
     """An async generator, on the replica's loop."""
 
-    _room: asyncio.Event | None = None
+    def __init__(
+        self, host: Host, definition: Definition, invocation: Invocation, reply: Reply, slots: Slots
+    ) -> None:
+        super().__init__(host, definition, invocation, reply, slots)
+        self._room = asyncio.Event()
 
     def run(self, arguments: dict[str, object], context: Context) -> None:
-        self._room = asyncio.Event()
         self.spawn(self._iterate(arguments), context)
 
     def resume(self) -> None:
-        if self._room is not None:
-            self._room.set()
+        self._room.set()
 
     async def _iterate(self, arguments: dict[str, object]) -> None:
         outcome: Outcome
@@ -87,7 +89,6 @@ class AsyncStream(StreamExecution):
         self.finish(outcome)
 
     async def _send(self, payload: Payload) -> None:
-        assert self._room is not None
         while not self.window.can_send(payload.size):
             self._room.clear()
             self.pause()
@@ -175,8 +176,7 @@ class SyncStream(StreamExecution):
             self.running = iteration.close(self._closed)
 
     def _closed(self, result: Result[None]) -> None:
-        outcome = self._outcome
+        outcome = self._outcome or self.complete()
         if isinstance(result, Raised) and isinstance(outcome, Success):
             outcome = of_error(result.error, self.where)
-        assert outcome is not None
         self.host.loop.call_soon_threadsafe(self.finish, outcome)

@@ -56,7 +56,9 @@ class UploadReader(AsyncIterator[Any]):
         try:
             return self._codec.decode(payload)
         except ValueError as error:
-            raise InvalidArguments(f"an item of `{self._name}` does not fit its annotation: {error}") from error
+            raise InvalidArguments(
+                f"an item of `{self._name}` does not fit its annotation: {error}"
+            ) from error
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None

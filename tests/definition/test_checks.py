@@ -1,22 +1,46 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from types import ModuleType
+from typing import Any, Literal, Protocol
 
 import pytest
 
 import fchains
-from fchains import Cron, batched, chainlet, secret, setup, use
+from fchains import Cron, chainlet, secret, setup, use
 from fchains.definition.checks import check_graph, check_imports
 from fchains.definition.graph import CallGraph
 from fchains.definition.handle import AnyChainlet
 from fchains.definition.loading import load
 from fchains.definition.problems import Problem
 
-if TYPE_CHECKING:
-    from weights_of_the_image import ImageModel
+Check = Callable[[str], list[Problem]]
+IMPORTS = """
+from __future__ import annotations
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from fchains import Cron, batched, chainlet, setup, use
+class Model: ...
+class Tokenizer: ...
+"""
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Declarations that no type checker would pass: the problems of a source text."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(source: str) -> list[Problem]:
+        file = tmp_path / "declared.py"
+        file.write_text(IMPORTS + source)
+        monkeypatch.delitem(sys.modules, "declared", raising=False)
+        found = load(str(file))
+        assert found.problems == []
+        return check_graph(found.graph)
+
+    return run
 
 
 def problems(*chainlets: AnyChainlet) -> list[Problem]:
@@ -50,6 +74,10 @@ def sized(size: str, layers: int, seed: int = 0) -> Model:
     return Model()
 
 
+partly = sized.bind(size="s")
+wholly = sized.bind(size="s", layers=2)
+
+
 @chainlet
 def sound(x: int, *, model: Model = use(model)) -> int:
     return x
@@ -59,14 +87,14 @@ def test_a_sound_chainlet_has_no_problem() -> None:
     assert problems(sound) == []
 
 
-def test_all_problems_with_types_are_told_at_the_function() -> None:
-    @chainlet
-    def wrong(a, b: Missing, c: int = "x"):  # type: ignore  # noqa: F821  # pyright: ignore
-        return a
+def test_all_problems_with_types_are_told_at_the_function(check: Check) -> None:
+    found = check("""
+@chainlet
+def wrong(a, b: Missing, c: int = "x"):
+    return a
+""")
 
-    found = problems(wrong)  # pyright: ignore[reportUnknownArgumentType]
-
-    assert [(p.file, p.line, p.subject) for p in found] == [(__file__, wrong.definition.line, "wrong")] * 4
+    assert [(Path(p.file).name, p.line, p.subject) for p in found] == [("declared.py", 10, "wrong")] * 4
     assert [p.message.split(",")[0] for p in found] == [
         "`a` has no annotation",
         "the annotation of `b`",
@@ -77,19 +105,19 @@ def test_all_problems_with_types_are_told_at_the_function() -> None:
 
 def test_problems_of_called_chainlets_are_told_too() -> None:
     @chainlet
-    def wrong(x: int = "x") -> int:  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
-        return x
+    def wrong(x: ModuleType) -> int:
+        return 1
 
     @chainlet
     def caller() -> int:
-        return wrong.remote(1).result()
+        return wrong.remote(sys).result()
 
     assert problem(caller).subject == "wrong"
 
 
 def test_an_unbound_parameter_of_a_resource_is_told_where_it_is_used() -> None:
     @chainlet
-    def caller(*, model: Model = use(sized.bind(size="s"))) -> int:
+    def caller(*, model: Model = use(partly)) -> int:
         return 1
 
     found = problem(caller)
@@ -101,7 +129,7 @@ def test_an_unbound_parameter_of_a_resource_is_told_where_it_is_used() -> None:
 
 def test_a_bound_resource_is_complete() -> None:
     @chainlet
-    def caller(*, model: Model = use(sized.bind(size="s", layers=2))) -> int:
+    def caller(*, model: Model = use(wholly)) -> int:
         return 1
 
     assert problems(caller) == []
@@ -181,40 +209,37 @@ def test_an_injected_annotation_of_another_class_is_a_problem(
     assert f"write `it: {made}`" in found.hint
 
 
-def test_an_annotation_for_type_checkers_only_is_fine_where_it_is_injected() -> None:
-    @setup
-    def loaded() -> ImageModel:
-        return ImageModel()
+def test_an_annotation_for_type_checkers_only_is_fine_where_it_is_injected(check: Check) -> None:
+    assert (
+        check("""
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from weights_of_the_image import ImageModel
+@setup
+def loaded() -> ImageModel: ...
+@chainlet
+def caller(*, model: ImageModel = use(loaded)) -> int: ...
+""")
+        == []
+    )
 
-    @chainlet
-    def caller(*, model: ImageModel = use(loaded)) -> int:
-        return 1
 
-    assert problems(caller) == []
+def test_the_value_of_a_generator_is_what_is_compared(check: Check) -> None:
+    found = check("""
+@setup
+def opened() -> Iterator[Model]:
+    yield Model()
+@setup
+async def connected() -> AsyncIterator[Tokenizer]:
+    yield Tokenizer()
+@chainlet
+def fits(*, model: Model = use(opened), tokenizer: Tokenizer = use(connected)) -> int: ...
+@chainlet
+def swapped(*, model: Model = use(connected)) -> int: ...
+""")
 
-
-def test_the_value_of_a_generator_is_what_is_compared() -> None:
-    @setup
-    def opened() -> Iterator[Model]:
-        yield Model()
-
-    @setup
-    async def connected() -> AsyncIterator[Tokenizer]:
-        yield Tokenizer()
-
-    @chainlet
-    def fits(*, model: Model = use(opened), tokenizer: Tokenizer = use(connected)) -> int:
-        return 1
-
-    @chainlet
-    def swapped(
-        *,
-        model: Model = use(connected),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
-    ) -> int:
-        return 1
-
-    assert problems(fits) == []
-    assert "connected makes Tokenizer" in problem(swapped).message
+    assert [p.message for p in found] == ["`model` is annotated Model, but connected makes Tokenizer"]
+    assert found[0].subject == "swapped"
 
 
 def using(function: Callable[..., Any]) -> AnyChainlet:
@@ -227,40 +252,46 @@ def using(function: Callable[..., Any]) -> AnyChainlet:
     return caller
 
 
-def test_a_setup_that_yields_must_say_so() -> None:
-    def plain() -> Model:  # type: ignore[misc]
-        yield Model()  # pyright: ignore[reportReturnType]
+def test_a_setup_must_say_whether_it_yields(check: Check) -> None:
+    found = check("""
+@setup
+def plain() -> Model:
+    yield Model()
+@setup
+async def wrong_kind() -> Iterator[Model]:
+    yield Model()
+@setup
+def without_yield() -> Iterator[Model]:
+    return iter([Model()])
+@setup
+@contextmanager
+def managed() -> Iterator[Model]:
+    yield Model()
+@chainlet
+def caller(
+    a: Model = use(plain), b: Model = use(wrong_kind), c: Model = use(without_yield), d: Model = use(managed)
+) -> int: ...
+""")
 
-    async def wrong_kind() -> Iterator[Model]:  # type: ignore[misc]  # pyright: ignore[reportReturnType]
-        yield Model()
-
-    assert "write `-> Iterator[Model]`" in problem(using(plain)).hint
-    assert "write `-> AsyncIterator[Model]`" in problem(using(wrong_kind)).hint
-
-
-def test_a_setup_that_says_it_yields_must_do_so() -> None:
-    def without_yield() -> Iterator[Model]:
-        return iter([Model()])
-
-    @contextmanager
-    def managed() -> Iterator[Model]:
-        yield Model()
-
-    assert "write `-> Model`" in problem(using(without_yield)).hint
-    assert "has no `yield`" in problem(using(managed)).message
+    assert [(p.subject, p.hint.rpartition("write ")[2]) for p in found] == [
+        ("plain", "`-> Iterator[Model]`"),
+        ("wrong_kind", "`-> AsyncIterator[Model]`"),
+        ("without_yield", "`-> Model`"),
+        ("managed", "`-> Model`"),
+    ]
 
 
 def test_a_setup_may_be_any_kind_of_generator() -> None:
     def generator() -> Generator[Model, None, None]:
         yield Model()
 
-    def unannotated():  # type: ignore[no-untyped-def]
+    async def asynchronous() -> AsyncIterator[Model]:
         yield Model()
 
     async def later() -> Iterator[Model]:
         return iter([Model()])
 
-    assert [problems(using(make)) for make in (generator, unannotated, later)] == [[], [], []]
+    assert [problems(using(make)) for make in (generator, asynchronous, later)] == [[], [], []]
 
 
 def test_resources_in_a_ring_are_a_problem() -> None:
@@ -359,50 +390,45 @@ def test_a_scheduled_chainlet_needs_no_arguments() -> None:
     assert problems(hourly) == []
 
 
-def test_a_batched_chainlet_takes_lists() -> None:
-    @chainlet
-    @batched(max_size=2, max_wait=0)  # type: ignore[arg-type]
-    def nothing() -> list[int]:  # pyright: ignore[reportArgumentType, reportUntypedFunctionDecorator]
-        return []
+def test_a_batched_chainlet_takes_lists(check: Check) -> None:
+    found = check("""
+@chainlet
+@batched(max_size=2, max_wait=0)
+def nothing() -> list[int]: ...
+@chainlet
+@batched(max_size=2, max_wait=0)
+def stream(x: AsyncIterator[int]) -> list[int]: ...
+""")
 
-    @chainlet
-    @batched(max_size=2, max_wait=0)  # type: ignore[arg-type]
-    def stream(x: AsyncIterator[int]) -> list[int]:  # pyright: ignore
-        return []
-
-    assert "takes nothing" in problem(nothing).message  # pyright: ignore[reportUnknownArgumentType]
-    assert "`x` of a batched function is a stream" in problem(stream).message  # pyright: ignore
+    assert [p.message for p in found] == [
+        "it is batched but takes nothing",
+        "`x` of a batched function is a stream",
+    ]
 
 
-def test_a_health_check_returns_bool() -> None:
-    def unannotated(model: Model = use(model)):  # type: ignore[no-untyped-def]
-        return True
+def test_a_health_check_returns_bool(check: Check) -> None:
+    found = check("""
+@setup
+def model() -> Model: ...
+def unannotated(model: Model = use(model)): ...
+def counting() -> int: ...
+def yielding() -> Iterator[bool]:
+    yield True
+async def sound(model: Model = use(model)) -> bool: ...
+def wrong_model(model: Tokenizer = use(model)) -> bool: ...
+@chainlet
+def caller() -> int: ...
+for health in (unannotated, counting, yielding, sound, wrong_model, lambda: True):
+    name = health.__name__.strip("<>")
+    globals()[f"checked_{name}"] = caller.variant(name=name, health=health)
+""")
 
-    def counting() -> int:
-        return 1
-
-    def yielding() -> Iterator[bool]:
-        yield True
-
-    async def sound(model: Model = use(model)) -> bool:
-        return True
-
-    def wrong_model(model: Tokenizer = use(model)) -> bool:  # type: ignore[assignment]  # pyright: ignore
-        return True
-
-    def found(health: Any) -> list[str]:
-        @chainlet(health=health)
-        def checked() -> int:
-            return 1
-
-        return [p.message for p in problems(checked)]
-
-    assert found(unannotated) == ["a health check's result has no annotation"]
-    assert found(counting) == ["a health check returns int, not bool"]
-    assert found(yielding) == ["a health check returns Iterator[bool], not bool"]
-    assert found(wrong_model) == ["`model` is annotated Tokenizer, but model makes Model"]
-    assert found(sound) == []
-    assert found(lambda: True) == []
+    assert [(p.subject, p.message) for p in found] == [
+        ("unannotated", "a health check's result has no annotation"),
+        ("counting", "a health check returns int, not bool"),
+        ("yielding", "a health check returns Iterator[bool], not bool"),
+        ("wrong_model", "`model` is annotated Tokenizer, but model makes Model"),
+    ]
 
 
 def reads_token() -> str:
@@ -470,11 +496,13 @@ def imports_later(x: int) -> int:
     assert "did you mean 'checks_sibling'?" in found.hint
 
 
-def test_a_script_that_its_modules_import_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_that_its_modules_import_again_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = "from fchains import chainlet\n\n@chainlet\ndef doubled(x: int) -> int:\n    return x\n"
     write(tmp_path, checks_twice=app)
     first = load(str(tmp_path / "checks_twice.py")).graph.roots[0]
-    monkeypatch.delitem(__import__("sys").modules, "checks_twice")
+    monkeypatch.delitem(sys.modules, "checks_twice")
     second = load(str(tmp_path / "checks_twice.py")).graph.roots[0]
     first.function.__module__ = "__main__"
 

@@ -28,9 +28,7 @@ def podcast(x: int) -> int:
 
 
 @chainlet(gpu=["L4", "A10G:2"], replicas=(0, 8), memory="16GiB", group="asr", expose=True)
-def transcribe(
-    x: int, *, model: str = use(whisper.bind(size='sm"a\\l')), data: bytes = use(weights)
-) -> int:
+def transcribe(x: int, *, model: str = use(whisper.bind(size='sm"a\\l')), data: bytes = use(weights)) -> int:
     return polish.remote(x).result() + transcribe.remote(x).result()
 
 

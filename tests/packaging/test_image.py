@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from fchains.definition.resource import setup
 from fchains.packaging.image import Image
 from tests.packaging.conftest import Write
-from tests.packaging.images import CACHE, FILES, PIP, SLIM, full, lines_of
+from tests.packaging.images import CACHE, FILES, PIP, SLIM, full, lines_of, weights
 
 # Golden: whatever changes one of these makes every user build every image anew.
 FULL_DOCKERFILE = """\
@@ -265,3 +266,10 @@ class TestImports:
         monkeypatch.setenv("FCHAINS_IMAGE", outside)
 
         assert full(root).fingerprint() == outside
+
+
+def test_a_resource_of_setup_can_be_baked() -> None:
+    image = SLIM.run_setup(setup(weights).bind(size="tiny"))
+
+    assert f"fchains.worker.bake {weights.__module__}:weights sha256:" in image.dockerfile()
+    assert lines_of(image)[-1].endswith("""'{"size": "tiny"}'""")

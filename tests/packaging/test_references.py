@@ -308,7 +308,7 @@ def test_a_model_that_arrives_without_its_fields_is_an_error(
     monkeypatch.setattr(pickler, "_class_setstate", forgetful)
 
     with pytest.raises(
-        DefinitionError, match=r"`Plain`, the class Plain, which .* Plain loses fields with pydantic"
+        DefinitionError, match=r"`Plain`, the class Plain, which .* a worker: the model Plain loses fields"
     ):
         reference_of(notebook.f)
 

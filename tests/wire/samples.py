@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import (
@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 T = TypeVar("T")
 
@@ -257,7 +257,7 @@ def _upper(value: str) -> str:
 
 def _strict_foreign(value: Any) -> Foreign:
     if not isinstance(value, int):
-        raise ValueError("a number is needed")  # noqa: TRY004
+        raise ValueError("a number is needed")
     return Foreign(value)
 
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fchains.wire.classes import ClassLookup
@@ -11,7 +11,7 @@ from tests.wire.strategies import Fitting, any_values, fitting
 
 CLASSES = ClassLookup()
 relaxed = settings(
-    max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -37,7 +37,6 @@ def test_both_engines_give_back_the_value_whatever_its_annotation(pair: Fitting)
 @given(fitting, st.data())
 def test_a_value_of_another_annotation_never_changes_silently(pair: Fitting, data: st.DataObject) -> None:
     annotation, _ = pair
-    assume("Ticket" not in repr(annotation))  # pydantic makes one of any dictionary, with a new id
     _, value = data.draw(fitting)
     codec: Codec[Any] = Codec(annotation)
     chosen = _outcome(codec, codec.encode(value, what="value"))

@@ -114,7 +114,18 @@ def test_ten_thousand_members_with_deadlines_pass_and_leave_nothing() -> None:
     while batcher.next(1.0, slot_free=True).batch:
         batches += 1
     assert batches == 313
-    assert vars(batcher)["_deadlines"].__len__() <= 32
+    assert vars(batcher)["_deadlines"] == []
+
+
+def test_deadlines_of_members_that_left_do_not_pile_up_behind_earlier_ones() -> None:
+    batcher = Batcher[str](2, 0.0)
+    batcher.admit(member(0, at=0.0, deadline=10.0))
+    for key in range(1, 2000, 2):
+        # One is patient, the next one is not and stays until the next round.
+        batcher.admit(member(key, at=0.0, deadline=1000.0))
+        batcher.admit(member(key + 1, at=0.0, deadline=10.0))
+        assert len(batcher.next(0.0, slot_free=True).batch) == 2
+    assert len(vars(batcher)["_deadlines"]) < 50
 
 
 def simulate(arrivals: list[float], max_size: int, max_wait: float) -> tuple[list[int], list[float]]:

@@ -60,7 +60,9 @@ def test_it_keeps_the_fewest_without_any_load() -> None:
 
 def test_it_goes_down_only_after_the_need_was_lower_for_the_whole_window() -> None:
     scaler = Scaler(4)
-    assert [scaler.at(now, 1) for now in (0.0, 30.0, 59.9, 60.0)] == [4, 4, 4, 1]
+    assert [scaler.at(now, 1) for now in (0.0, 30.0, 59.9)] == [4, 4, 4]
+    assert scaler.state.lower == ((1, 0.0),)
+    assert scaler.at(60.0, 1) == 1
 
 
 def test_a_short_return_of_the_load_starts_the_window_anew() -> None:

@@ -210,27 +210,26 @@ def test_nothing_of_a_call_is_kept_alive_by_an_idle_thread(pool: ThreadPool) -> 
         pass
 
     alive: list[weakref.ref[Any]] = []
-    ended = threading.Semaphore(0)
 
     def receiver(result: Result[Any]) -> None:
         alive.append(weakref.ref(result.value if isinstance(result, Returned) else result.error))
-        ended.release()
 
     def fail(argument: Thing) -> None:
         raise Failure
 
     argument = Thing()
     alive.append(weakref.ref(argument))
+    functions: list[Callable[[], Any]] = [partial(fail, argument), Thing]
+    del argument
     gc.disable()
     try:
-        pool.run(partial(fail, argument), receiver)
-        pool.run(Thing, receiver)
-        del argument
-        assert ended.acquire(timeout=LIMIT)
-        assert ended.acquire(timeout=LIMIT)
-        until(lambda: not any(reference() for reference in alive))
+        while functions:
+            pool.run(functions.pop(), receiver)
+            until_idle(pool)
+            until(lambda: not any(reference() for reference in alive[bool(functions) :]))
     finally:
         gc.enable()
+    assert len(alive) == 3
 
 
 def test_an_interrupt_is_raised_in_the_running_code(pool: ThreadPool, done: Outcomes) -> None:
@@ -447,11 +446,47 @@ def test_an_interrupt_at_any_instruction_after_the_end_of_the_code_is_harmless()
         strike(instruction)
 
 
-def test_two_interrupts_at_any_instructions_are_harmless() -> None:
-    chance = random.Random(0)
-    for _ in range(100):
-        first = chance.randrange(1, 60)
-        strike(first, first + chance.randrange(1, 40))
+class StruckLock:
+    """Raises at chosen ones of the moments before it is taken and after it is given back."""
+
+    def __init__(self, moments: tuple[int, ...]) -> None:
+        self.moments = moments
+        self.passed = 0
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._pass()
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+        self._pass()
+
+    def _pass(self) -> None:
+        self.passed += 1
+        if self.passed in self.moments:
+            raise CallCancelled
+
+
+@pytest.mark.parametrize("moments", [(1,), (2,), (1, 2), (1, 3), (2, 3), (2, 4)])
+def test_the_gate_is_shut_even_when_interrupts_strike_while_it_is_being_shut(
+    pool: ThreadPool, done: Outcomes, moments: tuple[int, ...]
+) -> None:
+    handed: queue.SimpleQueue[Running] = queue.SimpleQueue()
+
+    def function() -> str:
+        vars(handed.get(timeout=LIMIT))["_lock"] = StruckLock(moments)
+        return "returned"
+
+    running = pool.run(function, done)
+    handed.put(running)
+    result = done.next()
+    assert result == Returned("returned") or isinstance(result, Raised)
+    assert running.finished
+    assert not vars(running)["_inside"]
+    [thread] = until_idle(pool)
+    assert thread.is_alive()
+    assert done.empty()
 
 
 class Numbers:

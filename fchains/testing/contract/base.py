@@ -18,7 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def needs(*capabilities: Capability) -> Callable[[F], F]:
     """A test that only runners with these capabilities have to pass."""
-    return pytest.mark.fchains_needs(*capabilities)  # type: ignore[return-value]
+    mark: Callable[[F], F] = pytest.mark.fchains_needs(*capabilities)
+    return mark
 
 
 class LogBook:

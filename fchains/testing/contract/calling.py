@@ -10,7 +10,14 @@ import pytest
 
 from fchains.calls.gather import gather
 from fchains.calls.runner import Capability
-from fchains.errors import FchainsError, InvalidArguments, InvalidResult, NotDeployed, NotSupported, SetupError
+from fchains.errors import (
+    FchainsError,
+    InvalidArguments,
+    InvalidResult,
+    NotDeployed,
+    NotSupported,
+    SetupError,
+)
 from fchains.testing.contract import chainlets as c
 from fchains.testing.contract.base import ContractPart, needs
 
@@ -38,9 +45,11 @@ class CallingContract(ContractPart):
 
     def test_calls_work_from_several_threads(self) -> None:
         results: list[int] = []
-        threads = [
-            threading.Thread(target=lambda n=n: results.append(c.add.remote(n).result())) for n in range(4)
-        ]
+
+        def call(number: int) -> None:
+            results.append(c.add.remote(number).result())
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -67,7 +76,7 @@ class CallingContract(ContractPart):
             c.times_made.remote(made=[])
 
     async def test_values_of_a_wrong_type_are_invalid_arguments_that_name_the_field(self) -> None:
-        with pytest.raises(InvalidArguments, match="`?a`?"):
+        with pytest.raises(InvalidArguments, match=r"`?a`?"):
             await c.add.remote("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         with pytest.raises(InvalidArguments, match=r"values.*1"):
             await c.change_list.remote([1, "x"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
@@ -105,7 +114,9 @@ class CallingContract(ContractPart):
         assert deployed == called == "where_am_i"
         assert replica
 
-    async def test_a_declared_secret_is_read_and_any_other_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_declared_secret_is_read_and_any_other_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with pytest.raises(FchainsError, match="does not declare"):
             await c.read_secret.remote("OTHER")
         with pytest.raises(FchainsError, match="has no value"):

@@ -100,7 +100,9 @@ def echo_plain(
     table: dict[int, list[float | None]],
     mode: Literal["a", "b"] = "a",
     extra: Any = None,
-) -> tuple[str, datetime, Color, set[str], tuple[int, str], dict[int, list[float | None]], Literal["a", "b"], Any]:
+) -> tuple[
+    str, datetime, Color, set[str], tuple[int, str], dict[int, list[float | None]], Literal["a", "b"], Any
+]:
     return text, when, color, tags, pair, table, mode, extra
 
 

@@ -16,7 +16,7 @@ class LimitsContract(ContractPart):
     """Calls that must end before they are done."""
 
     async def test_a_call_past_its_timeout_fails_and_the_next_one_works(self) -> None:
-        with pytest.raises(CallTimeout, match="0.1 s"):
+        with pytest.raises(CallTimeout, match=r"0\.1 s"):
             await c.too_slow.remote()
         with pytest.raises(TimeoutError):
             await c.too_slow_sync.remote()
@@ -26,7 +26,7 @@ class LimitsContract(ContractPart):
             await c.too_slow.options(timeout=0.05).remote()
 
     async def test_code_that_cannot_be_interrupted_gives_way_to_a_successor(self) -> None:
-        with pytest.raises(CallTimeout, match="chainlets.py"):
+        with pytest.raises(CallTimeout, match=r"chainlets\.py"):
             await c.blocked.remote(1.0)
         assert await c.blocked.remote(0.0) == "done"
 
@@ -111,7 +111,9 @@ class LogsContract(ContractPart):
     """What user code prints and logs."""
 
     @needs(Capability.LOGS)
-    async def test_prints_and_logs_arrive_line_by_line_with_chainlet_and_replica(self, log_book: LogBook) -> None:
+    async def test_prints_and_logs_arrive_line_by_line_with_chainlet_and_replica(
+        self, log_book: LogBook
+    ) -> None:
         await c.speak.remote("hello")
         lines = {(line.stream, line.text) for line in log_book.lines if line.chainlet == "speak"}
         assert {("stdout", "said hello"), ("stderr", "shouted hello"), ("WARNING", "logged hello")} <= lines

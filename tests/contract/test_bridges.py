@@ -1,0 +1,310 @@
+"""`asyncify` and `run_sync`, where others' bridges hang, deadlock, lose context or run out of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fchains import CallTimeout, FchainsError, asyncify, chainlet, run_sync, use_runner
+from tests.contract.gate import Gate
+
+first: contextvars.ContextVar[str] = contextvars.ContextVar("first", default="unset")
+second: contextvars.ContextVar[str] = contextvars.ContextVar("second", default="unset")
+
+
+@chainlet
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+@chainlet
+async def words(text: str) -> AsyncIterator[str]:
+    for word in text.split():
+        yield word
+
+
+@chainlet(replicas=1, concurrency=1)
+def sum_to(n: int) -> int:
+    """Waits for itself through `run_sync`, in its only slot."""
+    return n if n == 0 else n + run_sync(sum_to.remote(n - 1))
+
+
+@chainlet
+async def in_a_thread(text: str) -> str:
+    """Async, blocking, and async again: what a library with a sync API leads to."""
+    return await asyncify(lambda: run_sync(shout.remote(text)))()
+
+
+@pytest.fixture(autouse=True)
+def inline(fchains_inline: object) -> None:
+    """Calls run in this process."""
+
+
+def read_both() -> tuple[str, str]:
+    return first.get(), second.get()
+
+
+# asyncify
+
+
+async def test_all_context_variables_reach_the_thread_and_its_changes_stay_there() -> None:
+    first.set("one")
+    second.set("two")
+
+    def read_and_change() -> tuple[str, str]:
+        seen = read_both()
+        first.set("changed")
+        return seen
+
+    assert await asyncify(read_and_change)() == ("one", "two")
+    assert first.get() == "one"
+
+
+async def test_stop_iteration_in_the_thread_is_an_error_and_no_hang() -> None:
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        await asyncify(next)(iter(()))
+
+
+async def test_it_decorates_and_keeps_name_and_signature() -> None:
+    @asyncify
+    def add(a: int, *, b: int = 1) -> int:
+        """Add."""
+        return a + b
+
+    assert (add.__name__, add.__doc__) == ("add", "Add.")
+    assert list(inspect.signature(add).parameters) == ["a", "b"]
+    assert await add(1, b=2) == 3
+
+
+class Agent:
+    def __call__(self, text: str) -> str:
+        return f"called {text}"
+
+    def ask(self, text: str) -> str:
+        return f"asked {text}"
+
+    async def ask_async(self, text: str) -> str:
+        return f"asked async {text}"
+
+
+class AsyncAgent:
+    async def __call__(self, text: str) -> str:
+        return f"called async {text}"
+
+
+async def test_methods_partials_and_objects_that_can_be_called_are_functions_too() -> None:
+    agent = Agent()
+    assert await asyncify(agent.ask)("x") == "asked x"
+    assert await asyncify(functools.partial(agent.ask, "y"))() == "asked y"
+    assert await asyncify(agent)("z") == "called z"
+
+
+async def test_what_is_async_already_is_awaited_however_it_is_wrapped() -> None:
+    agent = Agent()
+    assert asyncify(agent.ask_async) == agent.ask_async
+    assert await asyncify(functools.partial(agent.ask_async, "y"))() == "asked async y"
+    assert await asyncify(AsyncAgent())("z") == "called async z"
+    assert await asyncify(lambda: agent.ask_async("w"))() == "asked async w"
+    assert await asyncify(asyncify(agent.ask))("x") == "asked x"
+
+
+async def test_a_chainlet_may_be_wrapped_like_any_function() -> None:
+    wrapped: Callable[[str], Any] = asyncify(shout)
+    assert await wrapped("hi") == "HI"
+
+
+async def test_many_functions_block_at_once_without_a_hidden_limit_of_threads() -> None:
+    everybody = threading.Barrier(64)
+    await asyncio.gather(*(asyncify(everybody.wait)(timeout=20) for _ in range(64)))
+
+
+async def test_cancelling_frees_the_caller_while_the_thread_goes_on() -> None:
+    began, may_end, ended = Gate(), Gate(), Gate()
+
+    def work() -> None:
+        began.open()
+        may_end.pass_blocking()
+        ended.open()
+
+    task = asyncio.create_task(asyncify(work)())
+    await began.passed()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not ended.is_open
+    may_end.open()
+    await ended.passed()
+
+
+async def test_async_calls_from_a_blocking_library_inside_async_code_do_not_deadlock() -> None:
+    assert await in_a_thread.remote("deep") == "DEEP"
+
+
+# run_sync
+
+
+def test_a_coroutine_and_a_call_are_run_with_the_callers_context_variables() -> None:
+    async def read() -> tuple[str, str]:
+        return read_both()
+
+    first.set("one")
+    second.set("two")
+    assert run_sync(read()) == ("one", "two")
+    assert run_sync(shout.remote("hi")) == "HI"
+
+
+async def test_inside_an_event_loop_it_is_refused_at_once_and_names_await() -> None:
+    ran = False
+
+    async def work() -> None:
+        nonlocal ran
+        ran = True
+
+    with pytest.raises(FchainsError, match=r"run_sync\(\) would block the running event loop: use `await`"):
+        run_sync(work())
+    assert not ran
+
+
+async def test_reading_streams_with_for_inside_an_event_loop_is_refused_with_the_line_to_write() -> None:
+    # Two streams, because a stream that is there already must not work by luck.
+    for stream in (words.remote("a b"), shout.map(["a", "b"])):
+        with pytest.raises(FchainsError, match=r"write:\s+async for _ in stream:"):
+            for _ in stream:
+                pass
+        stream.cancel()
+
+
+def test_a_timeout_cancels_the_coroutine() -> None:
+    cancelled = Gate()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.open()
+            raise
+
+    with pytest.raises(CallTimeout, match=r"run_sync\(\) waited for 0\.01 s"):
+        run_sync(work(), timeout=0.01)
+    cancelled.pass_blocking()
+
+
+def test_what_a_coroutine_raises_is_raised_also_what_looks_like_control_flow() -> None:
+    class Stop(BaseException):
+        pass
+
+    async def fail(error: BaseException) -> None:
+        raise error
+
+    for error in (ValueError("mine"), TimeoutError("mine"), Stop("mine"), SystemExit(3), KeyboardInterrupt()):
+        with pytest.raises(type(error)) as caught:
+            run_sync(fail(error), timeout=20)
+        assert not isinstance(caught.value, CallTimeout)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        run_sync(fail(StopIteration(1)))
+    assert run_sync(shout.remote("alive")) == "ALIVE"
+
+
+def test_a_coroutine_that_was_cancelled_says_so_and_does_not_hang() -> None:
+    async def cancel_itself() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(BaseException, match="") as caught:
+        run_sync(cancel_itself(), timeout=20)
+    assert type(caught.value).__name__ == "CancelledError"
+
+
+def test_a_coroutine_that_blocks_does_not_hold_up_the_calls_of_other_threads() -> None:
+    began = Gate()
+    answers: list[str] = []
+
+    async def block_until_answered() -> str:
+        began.open()
+        other.join(timeout=20)
+        return answers[0]
+
+    def call() -> None:
+        began.pass_blocking()
+        answers.append(shout.remote("meanwhile").result())
+
+    other = threading.Thread(target=call)
+    other.start()
+    assert run_sync(block_until_answered()) == "MEANWHILE"
+
+
+def test_iterators_of_sync_callers_that_block_do_not_hold_up_the_calls_they_wait_for() -> None:
+    async def answers() -> AsyncIterator[str]:
+        for text in ("a", "b"):
+            thread = threading.Thread(target=lambda text=text: said.append(shout.remote(text).result()))
+            thread.start()
+            thread.join(timeout=20)
+            yield said[-1]
+
+    said: list[str] = []
+    assert list(shout.map(answers())) == ["A", "B"]
+
+
+def test_a_chainlet_waits_for_itself_with_run_sync_in_one_slot() -> None:
+    assert sum_to.remote(5).result() == 15
+
+
+def test_leaving_a_wait_with_ctrl_c_cancels_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = Gate()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.open()
+            raise
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(work())
+    monkeypatch.undo()
+    cancelled.pass_blocking()
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process in which IPython runs."""
+    import sys
+    from types import ModuleType
+
+    module = ModuleType("IPython")
+    module.get_ipython = object  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    return iter([None])
+
+
+@pytest.mark.usefixtures("notebook")
+async def test_in_a_notebook_waiting_works_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="blocks the notebook"):
+        assert run_sync(shout.remote("hi")) == "HI"
+    call = shout.remote("ho")
+    with pytest.warns(UserWarning, match="blocks the notebook"):
+        assert call.result() == "HO"
+
+
+async def test_a_runner_may_be_left_while_a_thread_of_its_caller_still_works() -> None:
+    began, may_end = Gate(), Gate()
+
+    def work() -> None:
+        began.open()
+        may_end.pass_blocking()
+
+    async with use_runner("inline"):
+        task = asyncio.create_task(asyncify(work)())
+        await began.passed()
+    may_end.open()
+    await task
