@@ -7,11 +7,12 @@ import concurrent.futures
 import contextvars
 import functools
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from fchains.calls.blocking import refuse_in_event_loop
-from fchains.calls.portal import portal
+from fchains.calls.portal import user_portal
 from fchains.errors import CallTimeout
 
 P = ParamSpec("P")
@@ -36,11 +37,23 @@ def asyncify(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, 
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         work = functools.partial(context.run, _without_stop_iteration, function, args, kwargs)
-        return await loop.run_in_executor(None, cast("Callable[[], Any]", work))
+        result = await loop.run_in_executor(_threads(), cast("Callable[[], Any]", work))
+        # Not every function shows that it is async: a callable object, or a lambda around one.
+        return await result if inspect.iscoroutine(result) else result
 
     if hasattr(function, "__name__"):
         return functools.wraps(function)(call)
     return call
+
+
+@functools.cache
+def _threads() -> concurrent.futures.ThreadPoolExecutor:
+    """As many threads as block: a limit would be a deadlock for functions that wait for each other."""
+    return concurrent.futures.ThreadPoolExecutor(10_000, "fchains-asyncify")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _without_stop_iteration(
@@ -67,30 +80,36 @@ def run_sync(awaitable: Awaitable[T], timeout: float | None = None) -> T:
     try:
         refuse_in_event_loop("run_sync()")
     except BaseException:
-        if inspect.iscoroutine(awaitable):
-            awaitable.close()
+        _close(awaitable)
         raise
     context = contextvars.copy_context()
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
     tasks: list[asyncio.Task[None]] = []
 
     def start() -> None:
-        tasks.append(portal().loop.create_task(_into(awaitable, outcome), context=context))
+        task = user_portal().loop.create_task(_into(awaitable, outcome), context=context)
+        task.add_done_callback(lambda _: _close(awaitable))  # it may be cancelled before it begins
+        tasks.append(task)
 
     def cancel() -> None:
         tasks[0].cancel()
 
-    portal().post(start)
+    user_portal().post(start)
     try:
         return outcome.result(timeout)
     except concurrent.futures.TimeoutError:
         if outcome.done():
             raise
-        portal().post(cancel)
+        user_portal().post(cancel)
         raise CallTimeout(f"run_sync() waited for {timeout:g} s") from None
     except BaseException:
-        portal().post(cancel)
+        user_portal().post(cancel)
         raise
+
+
+def _close(awaitable: Awaitable[object]) -> None:
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
 
 
 async def _into(awaitable: Awaitable[T], outcome: concurrent.futures.Future[T]) -> None:

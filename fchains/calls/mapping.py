@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Any, Literal, cast
 
 from fchains.calls.call import Call
-from fchains.calls.portal import portal
+from fchains.calls.portal import user_portal
 from fchains.calls.settings import CallSettings
 from fchains.calls.sources import END, PENDING, Signal
 from fchains.calls.starting import start_call
@@ -234,7 +234,7 @@ class MapResults:
 
 
 class _AsyncFeed:
-    """Reads an async iterable on the caller's loop, or on the portal's for a caller without one."""
+    """Reads an async iterable on the caller's loop, or on fchains' own for a caller without one."""
 
     def __init__(self, results: MapResults, items: AsyncIterator[Any]) -> None:
         self._results = results
@@ -246,7 +246,7 @@ class _AsyncFeed:
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._loop = portal().loop
+            self._loop = user_portal().loop
         self._loop.call_soon_threadsafe(self._begin, context)
 
     def room(self) -> None:

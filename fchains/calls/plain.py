@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fchains.calls.context import PLACE, Place
-from fchains.calls.portal import portal
+from fchains.calls.portal import user_portal
 from fchains.calls.resources import ResourcePool
 from fchains.definition.overrides import Overrides, current_overrides
 from fchains.definition.resource import Resource
@@ -24,7 +24,7 @@ class PlainResources:
     """Resources of plain calls under one set of overrides.
 
     What is not async is made in the calling thread. An async resource belongs to the event loop
-    that it was made on: each loop of the caller gets its own, sync callers share the portal's.
+    that it was made on: each loop of the caller gets its own, sync callers share one of fchains' own.
     """
 
     def __init__(self, overrides: Overrides) -> None:
@@ -41,7 +41,7 @@ class PlainResources:
             if not any(_is_async(resource) for resource in resources.values()):
                 _run_to_end(self._shared.make(resources.values()))
                 return {name: self._shared.values[resource] for name, resource in resources.items()}
-        return portal().submit(self.make_here(resources)).result()
+        return user_portal().submit(self.make_here(resources)).result()
 
     async def make_here(self, resources: Mapping[str, Resource[Any]]) -> dict[str, object]:
         """Values for an async caller, made on its loop as far as they are async."""

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LEAVE_SECONDS = 1.0
+"""How long tasks get to end in when their loop is closed."""
+
 
 class Portal:
     """A running event loop in a daemon thread, started on first use."""
@@ -49,17 +52,26 @@ class Portal:
         """Run a coroutine on the loop; from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    def close(self) -> None:
-        """Stop the loop and wait for its thread."""
-        self.post(self.loop.stop)
-        if not self.here:
-            self._thread.join(timeout=5)
+    def close(self, *, wait: bool = True) -> None:
+        """Cancel what still runs on the loop, end it, and wait for its thread."""
+        self.post(lambda: self.loop.create_task(self._finish()))
+        if wait and not self.here:
+            self._thread.join(timeout=2 * LEAVE_SECONDS)
+
+    async def _finish(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=LEAVE_SECONDS)
+        self.loop.stop()
 
 
 class _Shared:
-    """The portal of this process; a forked child makes its own."""
+    """A portal of this process; a forked child makes its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.lock = threading.Lock()
         self.portal: Portal | None = None
 
@@ -67,7 +79,7 @@ class _Shared:
         if self.portal is None:
             with self.lock:
                 if self.portal is None:
-                    self.portal = Portal("fchains-calls")
+                    self.portal = Portal(self.name)
         return self.portal
 
     def forget(self) -> None:
@@ -75,11 +87,18 @@ class _Shared:
         self.portal = None
 
 
-_shared = _Shared()
+_calls = _Shared("fchains-calls")
+_user_code = _Shared("fchains-user-code")
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_shared.forget)
+    os.register_at_fork(after_in_child=_calls.forget)
+    os.register_at_fork(after_in_child=_user_code.forget)
 
 
 def portal() -> Portal:
-    """The portal of this process."""
-    return _shared.get()
+    """The portal of this process, on which nothing blocks."""
+    return _calls.get()
+
+
+def user_portal() -> Portal:
+    """The loop for async user code of sync callers: what blocks there holds no call up."""
+    return _user_code.get()

@@ -50,6 +50,9 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
 
     def __next__(self) -> T_co:
         __tracebackhide__ = True
+        if not self._began:
+            # Also when items are there already: code must not work or fail by luck.
+            refuse_in_event_loop("`for`")
         self._began = True
         while not self._ended:
             item = self._take()

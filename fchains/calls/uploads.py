@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
-from fchains.calls.portal import Portal
+from fchains.calls.portal import Portal, user_portal
 from fchains.calls.runner import Transfer
 from fchains.wire.codec import Codec
 from fchains.wire.failures import Failure, failure_of
@@ -19,8 +20,8 @@ _END = object()
 class Upload:
     """One streamed parameter of one call.
 
-    The iterator is read on the caller's own loop (the portal's for callers without one); its
-    window is kept on that loop too.
+    The iterator is read on the caller's own loop (one of fchains' for callers without one), in
+    the context of the call; its window is kept on that loop too.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class Upload:
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._context = contextvars.copy_context()
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._loop = portal.loop
+            self._loop = user_portal().loop
 
     def open(self, transfer: Transfer) -> None:
         """Begin to read; on the portal's loop."""
@@ -61,7 +63,7 @@ class Upload:
 
     def _begin(self, transfer: Transfer) -> None:
         if not self._closed and self._task is None:
-            self._task = self._loop.create_task(self._pump(transfer))
+            self._task = self._loop.create_task(self._pump(transfer), context=self._context)
 
     def _credit(self, items: int, size: int) -> None:
         self._window.credit(items, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -68,7 +69,8 @@ def require(reference: str, definition: Definition, missing: Sequence[Field]) ->
     if missing:
         options = ", ".join(field.option for field in missing)
         example = _example(reference, fields_of(definition))
-        raise UsageError(f"{definition.name} needs {options}\n  {signature_of(definition)}\n  {example}")
+        shown = textwrap.indent(f"{signature_of(definition)}\n{example}", "  ")
+        raise UsageError(f"{definition.name} needs {options}\n{shown}")
 
 
 def _command(parameters: Sequence[inspect.Parameter], about: str, examples: str, taken: set[str]) -> Any:

@@ -17,6 +17,8 @@ from fchains.definition.spec import Definition
 Kind = Literal["text", "flag", "bytes", "list", "value", "stream"]
 
 _QUOTED_OR_DOTTED = re.compile(r"'[^']*'|(?:\w+\.)+(\w+)")
+_OPTIONAL = re.compile(r"^Optional\[(.*)\]$")
+_WIDEST = 76
 _UNIONS = (typing.Union, types.UnionType)
 
 
@@ -62,15 +64,22 @@ def fields_of(definition: Definition) -> list[Field]:
 
 
 def signature_of(definition: Definition) -> str:
-    """How the chainlet is called, with types and defaults."""
-    returns = definition.signature.returns
-    inside = ", ".join(map(str, fields_of(definition)))
-    return f"{definition.name}({inside}) -> {short(returns)}"
+    """How the chainlet is called, with types and defaults; on several lines where it is long."""
+    parameters = list(map(str, fields_of(definition)))
+    returns = short(definition.signature.returns)
+    text = f"{definition.name}({', '.join(parameters)}) -> {returns}"
+    if len(text) <= _WIDEST:
+        return text
+    return "\n".join([f"{definition.name}(", *(f"    {each}," for each in parameters), f") -> {returns}"])
 
 
 def short(annotation: object) -> str:
-    """An annotation as it is written where every name is imported."""
-    return _QUOTED_OR_DOTTED.sub(lambda match: match[1] or match[0], show(annotation))
+    """An annotation as it is written where every name is imported, without what `Annotated` adds."""
+    if not isinstance(annotation, str):
+        holder = types.SimpleNamespace(__annotations__={"it": annotation})
+        annotation = typing.get_type_hints(holder)["it"]
+    text = _QUOTED_OR_DOTTED.sub(lambda match: match[1] or match[0], show(annotation))
+    return _OPTIONAL.sub(r"\1 | None", text)
 
 
 def bare(annotation: Any) -> Any:
@@ -98,7 +107,8 @@ def kind_of(annotation: Any) -> Kind:
 
 
 def _is_list(annotation: Any) -> bool:
-    if not isinstance(annotation, type) or issubclass(annotation, str) or hasattr(annotation, "_fields"):
+    is_named_tuple = getattr(annotation, "_fields", None) is not None
+    if not isinstance(annotation, type) or issubclass(annotation, str) or is_named_tuple:
         return False
     return issubclass(annotation, abc.Sequence | abc.Set)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,9 +51,8 @@ class OwnOptions:
 
     def then(self, later: Mapping[str, Any]) -> OwnOptions:
         """With what was given after the reference, which wins."""
-        return OwnOptions(
-            **{each.name: later.get(each.name) or getattr(self, each.name) for each in fields(self)}
-        )
+        given = {name: value for name, value in later.items() if value is not None and value is not False}
+        return replace(self, **given)
 
 
 ANNOTATIONS: dict[str, tuple[str, Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ def is_raised_by_user(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames or frames[-1].filename.startswith(_folders()[0]):
         return False
-    return (frames[-1].line or "").startswith("raise")
+    return re.search(r"\braise\b", frames[-1].line or "") is not None
 
 
 def _parts(

@@ -94,9 +94,8 @@ class _Walk:
         self.definitions: dict[Definition, None] = {}
         self.secrets: dict[str, SecretRead] = {}
         self._first_party = FirstParty(definition.file)
-        self._seen: dict[int, object] = {
-            id(MISSING): MISSING
-        }  # holds the objects too, so that no id is used twice
+        # Holds the objects too, so that no id is used twice.
+        self._seen: dict[int, object] = {id(MISSING): MISSING}
         self._certain: deque[object] = deque()
         self._possible: deque[object] = deque()
         self._data_left = _MOST_DATA

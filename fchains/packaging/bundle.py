@@ -19,6 +19,7 @@ from typing import cast
 from fchains.errors import DefinitionError, SerializationError
 from fchains.packaging.guard import check_shippable
 from fchains.packaging.imports import import_closure
+from fchains.packaging.modules import own_files
 from fchains.packaging.project import Project
 from fchains.packaging.snapshot import Snapshot
 
@@ -56,14 +57,14 @@ class Bundle:
         """Pack the entry files, all first-party modules they import, and the included files.
 
         Args:
-            entries: source files, shipped whatever the ignore files say.
+            entries: source files, shipped whatever the ignore files say; installed ones are left out.
             project: by default the project around the first entry.
 
         Raises:
             DefinitionError: a first-party import is missing, a file is too large or looks like a
                 secret, or a file changed meanwhile.
         """
-        files = [Path(entry) for entry in entries]
+        files = own_files(entries)
         project = project or Project.around(files[0] if files else Path.cwd())
         included = project.included()
         snapshot = Snapshot()

@@ -17,7 +17,8 @@ class IgnoreRules:
 
     `.fchainsignore` has the same syntax and comes after the `.gitignore` of its folder, so
     `!generated.py` in it ships what git ignores. Ignore files between the root and the top of its
-    git repository count too; those of the machine (`core.excludesFile`) do not.
+    git repository count too; those of the machine (`core.excludesFile`) do not. Nothing takes back
+    `DEFAULT_EXCLUDES`: a pattern like `!*/` would ship the whole environment.
     """
 
     def __init__(self, root: Path) -> None:
@@ -36,6 +37,8 @@ class IgnoreRules:
         return self._folders[parent] or self._decide(path)
 
     def _decide(self, path: Path) -> str:
+        if path.name in DEFAULT_EXCLUDES:
+            return "fchains itself"
         slash = "/" if path.is_dir() else ""
         for folder in path.parents:
             name = path.relative_to(folder).as_posix() + slash
@@ -53,7 +56,7 @@ class IgnoreRules:
         return self._rules[folder]
 
     def _read_rules(self, folder: Path) -> list[tuple[str, GitIgnoreSpec]]:
-        rules = [("fchains' default excludes", compiled(DEFAULT_EXCLUDES))] if folder == self._top else []
+        rules: list[tuple[str, GitIgnoreSpec]] = []
         for name in IGNORE_FILES:
             file = folder / name
             if file.is_file():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fchains.packaging.closure import Closure, ImportProblem, ThirdParty
-from fchains.packaging.modules import FoundModule, ModuleFinder, is_provided
+from fchains.packaging.modules import FoundModule, ModuleFinder, is_provided, own_files
 from fchains.packaging.project import Project
 from fchains.packaging.statements import ImportStatement, bound_names, is_dunder, read_imports
 
@@ -25,15 +25,21 @@ def import_closure(
     """Follow the imports of the entry files through all first-party modules.
 
     Args:
-        entries: source files, shipped whatever the ignore files say.
+        entries: source files, shipped whatever the ignore files say; installed ones are left out.
         project: what is first-party; by default the project around the first entry.
         read: reads a file.
     """
-    files = [Path(entry) for entry in entries]
+    files = own_files(entries)
     project = project or Project.around(files[0] if files else Path.cwd())
-    walk = _Walk(project, ModuleFinder(project, files), read)
+    inside = [file for file in files if project.contains(file)]
+    walk = _Walk(project, ModuleFinder(project, inside), read)
     for entry in walk.finder.entries:
         walk.start(entry)
+    for file in files:
+        if file not in inside:
+            message = f"this file is outside of the project {project.root}"
+            hint = "move it into the project, or make it a package and install that"
+            walk.problems.add(ImportProblem(message, hint, str(file), 1))
     while walk.waiting:
         walk.follow(walk.waiting.pop())
     return Closure(
@@ -77,9 +83,14 @@ class _Walk:
     def start(self, entry: FoundModule) -> None:
         """Ship an entry file."""
         file = self.modules.get(entry.name, entry.file)
+        top = entry.name.partition(".")[0]
         if file != entry.file:
             message = f"this file and {file} are both the module {entry.name!r}"
             self._problem(entry, 1, message, "rename one of them, or make their folders packages")
+        elif is_provided(top):
+            self._problem(
+                entry, 1, f"its package {top!r} has the name of one that every worker has", "rename it"
+            )
         self.need_parents(entry.name)
         self.add(entry)
 
@@ -166,6 +177,9 @@ class _Walk:
 
     def _third_party(self, module: FoundModule, statement: ImportStatement, top: str) -> None:
         if is_provided(top):
+            if file := self.finder.shadowing(top):
+                message = f"`{statement}` gets {file} here, and the standard library's module in a worker"
+                self._problem(module, statement.line, message, "rename the file")
             return
         state = self.finder.state(top)
         optional = statement.optional or statement.deferred or statement.guarded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from fchains.packaging.closure import State
 from fchains.packaging.project import Project
 from fchains.packaging.scripts import MAIN_NAMES, main_module_name, name_of_main
+
+_STANDARD_LIBRARY = Path(os.__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class ModuleFinder:
             return "installed" if name in sys.modules else "missing"
         origin = Path(spec.origin) if spec.has_location and spec.origin else None
         return "installed" if origin is None or _is_environment(origin) else "outside"
+
+    def shadowing(self, name: str) -> Path | None:
+        """The file of the project that is loaded here in place of a module of the standard library."""
+        file = getattr(sys.modules.get(name), "__file__", None)
+        return Path(file) if name != "fchains" and file and self._is_ours(Path(file)) else None
 
     def siblings(self, parent: str) -> set[str]:
         """Names of the modules directly below a first-party package, or at the top for an empty name."""
@@ -123,6 +131,13 @@ class ModuleFinder:
         return ".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
 
 
+def own_files(files: Iterable[Path]) -> list[Path]:
+    """The files with their folders resolved, less those that are installed or belong to fchains."""
+    runtime = Path(__file__).resolve().parents[1]
+    resolved = dict.fromkeys(Path(file).parent.resolve() / Path(file).name for file in files)
+    return [file for file in resolved if not _is_environment(file) and not file.is_relative_to(runtime)]
+
+
 def is_provided(name: str) -> bool:
     """Whether every worker has a top-level module: the standard library and fchains itself."""
     return name in sys.stdlib_module_names or name in ("__main__", "fchains")
@@ -160,7 +175,7 @@ def _bases(spec: ModuleSpec | None) -> list[Path]:
 def _is_environment(path: Path, root: Path | None = None) -> bool:
     """Whether a path belongs to a Python installation or virtual environment."""
     parts = path.relative_to(root).parts if root else path.parts
-    if "site-packages" in parts or "dist-packages" in parts:
+    if "site-packages" in parts or "dist-packages" in parts or path.is_relative_to(_STANDARD_LIBRARY):
         return True
     prefix = Path(sys.prefix)
     return root is not None and prefix.is_relative_to(root) and path.is_relative_to(prefix)

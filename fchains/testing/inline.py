@@ -46,7 +46,7 @@ class InlineDeployment(Deployment):
             members.setdefault(serving.replica_group, []).append(serving)
         session = chain.nested or ChainSession(chain, lambda: self)
         for together in members.values():
-            replicas = ReplicaSet(chain, together, session)
+            replicas = ReplicaSet(chain, together, session, self._flush)
             self._sets.update({member.name: replicas for member in together})
         self._environment = _Environment(chain.definitions)
         self._capture = Capture(chain.log_sink, _owner) if chain.log_sink is not None else None
@@ -58,6 +58,11 @@ class InlineDeployment(Deployment):
             self._capture.__enter__()
         for replicas in set(self._sets.values()):
             replicas.scale()
+
+    def _flush(self, owner: Owner) -> None:
+        """The call is over: the line that it began and did not end is a line all the same."""
+        if self._capture is not None:
+            self._capture.finish(owner)
 
     def channel(self, chainlet: str) -> Channel:
         return InlineChannel(self._sets[chainlet])

@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fchains.calls.invocation import FailureKind, Invocation, Outcome
@@ -17,6 +17,7 @@ from fchains.calls.session import Session
 from fchains.definition.spec import Definition
 from fchains.errors import Overloaded, SetupError
 from fchains.testing.inline_transfer import InlineTransfer
+from fchains.worker.logs import Owner
 from fchains.worker.outcomes import failed
 from fchains.worker.replica import Replica
 from fchains.worker.scaling import Bounds, Demand, Restarts, ScalingState, decide, pick, queue_share
@@ -65,11 +66,12 @@ class InlineReplica:
         done, _ = await asyncio.wait([closing], timeout=0.0 if self.load else CLOSE_SECONDS)
         if done:
             closing.result()
-            self.portal.close()
+            await asyncio.to_thread(self.portal.close)
         else:
             logger.warning("replica %s did not shut down; its thread is left behind", self.name)
 
-    def ended(self, chainlet: str) -> None:
+    def ended(self, chainlet: str, call: str) -> None:
+        self._owner.flush(Owner(chainlet, self.name, call))
         self._owner.portal.post(self._owner.input_ended, self, chainlet)
 
     def stuck(self, why: str) -> None:
@@ -79,7 +81,14 @@ class InlineReplica:
 class ReplicaSet:
     """Starts, feeds, scales and replaces the replicas of one group."""
 
-    def __init__(self, chain: Chain, members: Sequence[Definition], session: Session) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        members: Sequence[Definition],
+        session: Session,
+        flush: Callable[[Owner], None],
+    ) -> None:
+        self.flush = flush
         self.chain = chain
         self.members = {member.name: member for member in members}
         self.session = session
@@ -260,7 +269,7 @@ class ReplicaSet:
 
     def _setup_failed(self, replica: InlineReplica, error: Exception) -> None:
         self._replicas.remove(replica)
-        replica.portal.close()
+        replica.portal.close(wait=False)
         self._restarts = self._restarts.failed(time.monotonic())
         self._last_error = error
         waiting, self._waiting = list(self._waiting), deque()

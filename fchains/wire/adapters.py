@@ -86,7 +86,7 @@ def read(reader: Reader, tree: dict[str, Tree]) -> object:
 
 def _write_scalar(writer: Writer, value: Any) -> Tree:
     item = value.item()
-    if type(item) not in (bool, int, float, complex, str, bytes):
+    if value.dtype.kind not in "biufcSU" or isinstance(item, type(value)):
         raise Refused(f"a {value.dtype} scalar has no exact Python equal: pass a plain value")
     return writer.write(item)
 

@@ -46,7 +46,9 @@ def element_type(arguments: tuple[Any, ...]) -> Any:
     if len(arguments) != 2:
         return None
     scalars = typing.get_args(arguments[1])
-    return scalars[0] if len(scalars) == 1 and isinstance(scalars[0], type) else None
+    if len(scalars) != 1 or scalars[0] is Any or not isinstance(scalars[0], type):
+        return None
+    return scalars[0]
 
 
 class ArrayType:

@@ -28,6 +28,8 @@ __all__ = ["LIMIT", "Frame", "FrameDecoder", "Kind", "ProtocolError", "encode", 
 
 _READ_SIZE = 256 * 1024
 _LARGE = 32 * 1024
+_FLAGS = TAGGED | PARTED
+_BEFORE_HELLO = {int(Kind.HELLO): Kind.HELLO}
 
 
 class FrameDecoder:
@@ -45,7 +47,7 @@ class FrameDecoder:
         self._limit = limit
         self._ready: deque[Frame] = deque()
         self._fault: str | None = None
-        self._greeted = False
+        self._expected = _BEFORE_HELLO
         self._input = memoryview(bytearray(_READ_SIZE))
         self._start = 0
         self._end = 0
@@ -137,15 +139,17 @@ class FrameDecoder:
 
     def _parse(self) -> None:
         while self._fault is None and self._end - self._start >= HEADER.size:
-            header = Header._make(HEADER.unpack_from(self._input, self._start))
-            self._fault = self._fault_in(header)
-            if self._fault is not None:
+            header = HEADER.unpack_from(self._input, self._start)
+            length, _, _, kind, flags, remaining = header
+            # One test for the usual frame; a deadline that is not a number is not equal to itself.
+            if length > self._limit or flags > _FLAGS or remaining != remaining or kind not in self._expected:
+                self._fault = self._fault_in(Header._make(header))
                 return
             begin = self._start + HEADER.size
-            end = begin + header.length
+            end = begin + length
             if end > self._end:
-                if header.length > _LARGE:
-                    self._take_large(header, begin)
+                if length > _LARGE:
+                    self._take_large(Header._make(header), begin)
                 break
             self._finish(header, self._input[begin:end], shared=False)
             self._start = end
@@ -166,31 +170,29 @@ class FrameDecoder:
             self._input[:left] = self._input[self._start : self._end]
         self._start, self._end = 0, left
 
-    def _fault_in(self, header: Header) -> str | None:
+    def _fault_in(self, header: Header) -> str:
         if header.kind not in KINDS:
             return f"a frame of unknown kind {header.kind} came"
-        if not self._greeted and header.kind != Kind.HELLO:
+        if header.kind not in self._expected:
             return f"the connection began with {KINDS[header.kind].name} instead of HELLO"
         if header.length > self._limit:
             return f"a frame of {header.length} bytes came, {self._limit} are allowed"
-        if header.flags & ~(TAGGED | PARTED):
+        if header.flags > _FLAGS:
             return f"a frame with unknown flags {header.flags:#x} came"
-        if math.isnan(header.remaining):
-            return "a frame came whose deadline is not a number"
-        return None
+        return "a frame came whose deadline is not a number"
 
-    def _finish(self, header: Header, data: memoryview, *, shared: bool) -> None:
-        kind = KINDS[header.kind]
-        tagged = bool(header.flags & TAGGED)
-        remaining = None if header.remaining == math.inf else header.remaining
-        parted = header.flags & PARTED
+    def _finish(
+        self, header: tuple[int, int, int, int, int, float], data: memoryview, *, shared: bool
+    ) -> None:
+        _, call, channel, kind, flags, remaining = header
         try:
-            head, body, buffers = split(data, shared=shared) if parted else (b"", bytes(data), ())
-            if kind is Kind.HELLO:
+            head, body, buffers = split(data, shared=shared) if flags & PARTED else (b"", bytes(data), ())
+            if kind == Kind.HELLO:
                 check_greeting(body)
-                self._greeted = True
+                self._expected = KINDS
         except ProtocolError as exc:
             self._fault = str(exc)
             return
-        payload = Payload(body, buffers, tagged)
-        self._ready.append(Frame(kind, header.call, header.channel, payload, head, remaining))
+        payload = Payload(body, buffers, flags & TAGGED != 0)
+        left = None if remaining == math.inf else remaining
+        self._ready.append(Frame(KINDS[kind], call, channel, payload, head, left))

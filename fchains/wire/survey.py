@@ -13,7 +13,9 @@ from fchains.wire.tagged import can_travel
 
 _NAMED = frozenset(("model", "dataclass", "enum", "named-tuple", "call"))
 _CONTENTS = frozenset(("items_schema", "keys_schema", "values_schema", "fields"))
-_NO_NODES = frozenset(("metadata", "config", "default", "expected", "members", "serialization"))
+_NO_NODES = frozenset(
+    ("metadata", "config", "default", "expected", "members", "serialization", "json_schema_input_schema")
+)
 _OURS = ("pydantic", "fchains.wire")
 _SECRETS = (SecretStr, SecretBytes, Secret)
 _REFUSED = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import types
 import typing
 from typing import Any, cast
@@ -37,8 +39,9 @@ def _name_type(writer: Writer, annotation: Any) -> Tree:
         return _NONE
     origin = typing.get_origin(annotation)
     arguments = [_name_type(writer, each) for each in typing.get_args(annotation)]
-    if origin in (typing.Union, types.UnionType):
-        return {"u": arguments}
+    if origin is typing.Union or origin is types.UnionType:
+        # pydantic makes different classes for `Optional[int]` and `int | None`.
+        return {"u" if origin is typing.Union else "|": arguments}
     if isinstance(origin, type):
         return {"o": name_class(writer, origin), "a": arguments}
     if isinstance(annotation, type):
@@ -62,5 +65,7 @@ def _find_type(reader: Reader, tree: Tree) -> Any:
     node = cast("dict[str, Any]", tree)
     if "u" in node:
         return typing.Union[tuple(_find_type(reader, each) for each in node["u"])]  # noqa: UP007
+    if "|" in node:
+        return functools.reduce(operator.or_, (_find_type(reader, each) for each in node["|"]))
     origin: Any = reader.find(node["o"])
     return origin[tuple(_find_type(reader, each) for each in node["a"])]

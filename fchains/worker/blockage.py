@@ -31,7 +31,7 @@ class Blockage:
     Attributes:
         duration: seconds for which it blocked at least.
         frames: the stack inside the callback, innermost last.
-        file: where it is: the innermost of the frames that are the user's own, else a package's.
+        file: where it is: the innermost of the frames that are the user's own, else an installed package's.
     """
 
     duration: float
@@ -134,6 +134,8 @@ class LoopWatch:
         if not frames:
             return None  # late, but not because of a callback: the machine was busy, or another thread
         culprit = _culprit(frames)
+        if culprit is None:
+            return None  # no user code is in the callback: another thread holds the interpreter lock
         summaries = traceback.StackSummary.extract([(frame, frame.f_lineno) for frame in reversed(frames)])
         code = culprit.f_code
         return Blockage(
@@ -160,10 +162,10 @@ def _is_loop(frame: FrameType) -> bool:
     )
 
 
-def _culprit(frames: Sequence[FrameType]) -> FrameType:
+def _culprit(frames: Sequence[FrameType]) -> FrameType | None:
     foreign = [frame for frame in frames if not _is_ours_or_stdlib(frame)]
     own = [frame for frame in foreign if not _is_installed(frame)]
-    return (own or foreign or frames)[0]
+    return next(iter(own or foreign), None)
 
 
 def _is_ours_or_stdlib(frame: FrameType) -> bool:

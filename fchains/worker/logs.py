@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, TextIO
 
-from fchains.calls.loglines import LogLine as LogLine
+from fchains.calls.loglines import LogLine
 
 logger = logging.getLogger(__name__)
 

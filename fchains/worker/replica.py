@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 class ReplicaEvents(Protocol):
     """Told what happens in a replica, on its loop or one of its threads."""
 
-    def ended(self, chainlet: str) -> None:
+    def ended(self, chainlet: str, call: str) -> None:
         """An input of the chainlet no longer occupies the replica."""
         ...
 
@@ -119,7 +119,7 @@ class Replica:
         member = self._members[invocation.chainlet]
         self._watch.enter()
         if member.name in self._batches:
-            counted = _Counted(reply, lambda: self._over(member.name))
+            counted = _Counted(reply, lambda: self._over(member.name, invocation.id))
             queue = self._batches[member.name]
             return AdmittedToBatch(self, queue, queue.admit(invocation, counted))
         kind = _KINDS[member.kind, member.signature.is_async]
@@ -166,14 +166,14 @@ class Replica:
 
     def ended(self, execution: Execution) -> None:
         self._executions.discard(execution)
-        self._over(execution.definition.name)
+        self._over(execution.definition.name, execution.invocation.id)
 
     def stuck(self, execution: Execution | Batch, why: str) -> None:
         self._events.stuck(f"{execution.definition.name}, replica {self.name}: {why}")
 
-    def _over(self, chainlet: str) -> None:
+    def _over(self, chainlet: str, call: str) -> None:
         self._watch.exit()
-        self._events.ended(chainlet)
+        self._events.ended(chainlet, call)
 
     def _blocked(self, blockage: Blockage) -> None:
         chainlet = self._chainlet_at(blockage)

@@ -1,9 +1,12 @@
+import ast
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from fchains.packaging.imports import Closure, import_closure, top_level_imports
+from fchains.packaging.modules import ModuleFinder
 from fchains.packaging.project import Project
 from tests.packaging.conftest import Write
 
@@ -374,3 +377,46 @@ def test_top_level_imports_are_those_a_file_cannot_do_without(write: Write) -> N
     root = write({"app.py": source})
 
     assert [str(item) for item in top_level_imports(root / "app.py")] == ["import a", "from g import h"]
+
+
+def test_installed_entries_and_those_of_fchains_are_left_out(write: Write) -> None:
+    import pydantic
+
+    import fchains.errors
+
+    root = write(PROJECT | {"app.py": ""})
+    entries = [Path(pydantic.__file__), Path(str(fchains.errors.__file__)), root / "app.py"]
+
+    assert list(import_closure(entries).modules) == ["app"]
+
+
+def test_an_entry_outside_of_the_project_is_reported(write: Write) -> None:
+    root = write({"a/pyproject.toml": "", "a/app.py": "", "b/other.py": ""})
+    (problem,) = import_closure([root / "a/app.py", root / "b/other.py"]).problems
+
+    assert f"other.py:1: this file is outside of the project {root / 'a'}" in str(problem)
+
+
+def test_a_package_that_has_the_name_of_a_standard_one_is_reported(write: Write) -> None:
+    root = write(PROJECT | {"code/__init__.py": "", "code/app.py": ""})
+
+    assert "its package 'code' has the name of one that every worker has" in problem_of(root, "code/app.py")
+
+
+def test_a_module_that_stands_in_for_a_standard_one_is_reported(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write(PROJECT | {"app.py": "import this", "this.py": ""})
+    module = ModuleType("this")
+    module.__file__ = str(root / "this.py")
+    monkeypatch.setitem(sys.modules, "this", module)
+
+    assert "`import this` gets" in problem_of(root, "app.py")
+
+
+def test_the_standard_library_is_no_part_of_a_project_around_it() -> None:
+    library = Path(str(ast.__file__)).parent
+    finder = ModuleFinder(Project(library.parent))
+
+    assert finder.shadowing("ast") is None
+    assert finder.find("antigravity") is None

@@ -189,7 +189,7 @@ def test_a_baked_resource_of_a_notebook_is_refused(monkeypatch: pytest.MonkeyPat
     def here() -> None: ...
 
     here.__module__, here.__qualname__ = "__main__", "here"
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
 
     assert "is defined in a notebook or REPL" in message_of(lambda: SLIM.run_setup(Resource(here)))
 

@@ -35,9 +35,10 @@ def test_without_either_the_root_is_the_folder_of_the_file(write: Write) -> None
     assert find_root(root / "a/b/app.py") == root / "a/b"
 
 
-def test_version_control_and_caches_never_count(write: Write) -> None:
+def test_version_control_and_caches_never_count_whatever_is_taken_back(write: Write) -> None:
     root = write(
         {
+            ".gitignore": "*\n!*/\n!*.py\n!.venv/\n",
             "app.py": "",
             ".git/config": "",
             ".venv/lib/x.py": "",
@@ -118,7 +119,7 @@ def test_the_ignore_file_that_decides_is_named(write: Write) -> None:
 
     assert project.excluding(root / "a/x.csv") == "a/.fchainsignore"
     assert project.excluding(root / "a/x.log") == ".gitignore"
-    assert project.excluding(root / "a/.venv/x") == "fchains' default excludes"
+    assert project.excluding(root / "a/.venv/x") == "fchains itself"
     assert project.excluding(root / "a/x.py") == ""
 
 

@@ -90,7 +90,7 @@ class Guarded(Exception):
     def __eq__(self, other: object) -> bool:
         raise TypeError("not comparable")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __bool__(self) -> bool:
         raise TypeError("neither true nor false")

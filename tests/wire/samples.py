@@ -208,7 +208,7 @@ class Crate(Generic[T]):
 
 @dataclasses.dataclass
 class Shelf:
-    sizes: list[Size]
+    sizes: list[Area]
     point: Point | None = None
     value: float | None = None
 

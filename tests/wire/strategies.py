@@ -149,7 +149,7 @@ _models: list[SearchStrategy[Fitting]] = [
         st.just(samples.Shelf),
         st.builds(
             samples.Shelf,
-            st.lists(st.builds(samples.Size, st.integers()), max_size=2),
+            st.lists(st.builds(samples.Area, st.integers()), max_size=2),
             value=st.one_of(st.none(), st.floats()),
         ),
     ),

@@ -11,7 +11,7 @@ from tests.wire.strategies import Fitting, any_values, fitting
 
 CLASSES = ClassLookup()
 relaxed = settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from fchains.errors import (
-    RemoteError,
-)
-from tests.wire.raisers import Color, MyGroup, Page, Several, Silent, travel, travel_as
+from tests.wire.raisers import Color, MyGroup, Page, Several, Silent, members_of, travel, travel_as
 
 
 def test_an_exception_keeps_its_class_args_and_attributes() -> None:
@@ -62,16 +59,17 @@ def test_cycles_close_again() -> None:
 def test_groups_arrive_with_their_members() -> None:
     inner = MyGroup("inner", [KeyError("b")])
     inner.label = "x"
-    error = ExceptionGroup("outer", [Several("a", line=1), inner, ValueError(inner)])
+    all_of_them: list[Exception] = [Several("a", line=1), inner, ValueError(inner)]
+    error = ExceptionGroup("outer", all_of_them)
     error.add_note("n")
     arrived = travel(error)
     assert type(arrived) is ExceptionGroup
-    assert arrived.message == "outer"
-    first, second, third = arrived.exceptions
+    assert str(arrived) == "outer (3 sub-exceptions)"
+    first, second, third = members_of(arrived)
     assert isinstance(first, Several)
     assert type(second) is MyGroup
     assert second.label == "x"
-    assert repr(second.exceptions) == "(KeyError('b'),)"
+    assert repr(members_of(second)) == "(KeyError('b'),)"
     assert third.args == (second,)
     assert arrived.args == ("outer", [first, second, third])
 
@@ -79,5 +77,6 @@ def test_groups_arrive_with_their_members() -> None:
 def test_groups_nested_without_end_still_arrive() -> None:
     error: Exception = ValueError("core")
     for _ in range(250):
-        error = ExceptionGroup("g", [error])
-    assert isinstance(travel(error), ExceptionGroup | RemoteError)
+        members: list[Exception] = [error]
+        error = ExceptionGroup("g", members)
+    assert str(travel(error)) == "g (1 sub-exception)"

@@ -107,9 +107,7 @@ def test_large_pieces_are_not_copied() -> None:
 def test_a_view_of_any_shape_travels_as_its_bytes() -> None:
     array = np.arange(6, dtype=np.int32).reshape(2, 3)
     empty = np.zeros((0, 4))
-    (_, frame) = decode(
-        to_bytes(hello(), Frame(Kind.ITEM, payload=Payload(b"", (array.data, empty.data))))
-    )
+    (_, frame) = decode(to_bytes(hello(), Frame(Kind.ITEM, payload=Payload(b"", (array.data, empty.data)))))
     assert [bytes(buffer) for buffer in frame.payload.buffers] == [array.tobytes(), b""]
 
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fchains.worker.logs import MAX_LINE, Capture, LogLine, Owner
+from fchains.calls.loglines import LogLine
+from fchains.worker.logs import MAX_LINE, Capture, Owner
 
 ONE = Owner("greet", "replica-1", "call-1")
 TWO = Owner("greet", "replica-1", "call-2")

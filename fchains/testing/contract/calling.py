@@ -122,6 +122,7 @@ class CallingContract(ContractPart):
         with pytest.raises(FchainsError, match="has no value"):
             await c.read_secret.remote("FCHAINS_CONTRACT_SECRET")
 
+    @needs(Capability.REPLICAS)
     async def test_resources_are_made_once_for_many_calls(self) -> None:
         first = await c.times_made.remote()
         assert await gather(*(c.times_made.remote() for _ in range(3))) == (first + 1, first + 2, first + 3)
@@ -149,7 +150,7 @@ class NestingContract(ContractPart):
     async def test_mutual_recursion_with_one_slot_each_does_not_deadlock(self) -> None:
         assert await c.ping.remote(12) == 12
 
-    @needs(Capability.NESTING)
+    @needs(Capability.REPLICAS, Capability.NESTING)
     async def test_endless_recursion_ends_with_an_error_that_names_the_cycle(self) -> None:
         with pytest.raises(RecursionError, match="bottomless → bottomless"):
             await c.bottomless.remote()

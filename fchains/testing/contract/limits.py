@@ -26,9 +26,14 @@ class LimitsContract(ContractPart):
             await c.too_slow.options(timeout=0.05).remote()
 
     async def test_code_that_cannot_be_interrupted_gives_way_to_a_successor(self) -> None:
-        with pytest.raises(CallTimeout, match=r"chainlets\.py"):
+        with pytest.raises(CallTimeout):
             await c.blocked.remote(1.0)
         assert await c.blocked.remote(0.0) == "done"
+
+    @needs(Capability.REPLICAS)
+    async def test_the_message_of_a_timeout_names_the_line_where_the_code_was(self) -> None:
+        with pytest.raises(CallTimeout, match=r"chainlets\.py:\d+ in blocked"):
+            await c.blocked.remote(1.0)
 
     @needs(Capability.NESTING)
     async def test_a_callee_gets_what_its_callers_deadline_leaves(self) -> None:
@@ -36,7 +41,7 @@ class LimitsContract(ContractPart):
         assert above is not None
         assert above <= 5
 
-    @needs(Capability.CANCELLATION)
+    @needs(Capability.REPLICAS, Capability.CANCELLATION)
     @pytest.mark.parametrize("kind", ["async", "sync"])
     async def test_cancelling_a_call_frees_the_caller_and_reaches_the_code(self, kind: str) -> None:
         wait, name = (c.wait_async, "cancel") if kind == "async" else (c.wait_sync, "cancel sync")
@@ -49,7 +54,7 @@ class LimitsContract(ContractPart):
         await c.wait_for_note.remote(f"{name} {ending}")
         assert not call.cancel()
 
-    @needs(Capability.CANCELLATION)
+    @needs(Capability.REPLICAS, Capability.CANCELLATION)
     async def test_cancelling_the_task_that_awaits_cancels_the_call(self) -> None:
         async def wait() -> str:
             return await c.wait_async.remote("task")
@@ -61,19 +66,19 @@ class LimitsContract(ContractPart):
             await task
         await c.wait_for_note.remote("task cancelled")
 
-    @needs(Capability.CANCELLATION, Capability.NESTING)
+    @needs(Capability.REPLICAS, Capability.CANCELLATION, Capability.NESTING)
     async def test_cancellation_goes_down_the_whole_chain(self) -> None:
         call = c.wait_below.remote("below")
         await c.wait_for_note.remote("below began")
         call.cancel()
         await c.wait_for_note.remote("below cancelled")
 
-    @needs(Capability.CANCELLATION, Capability.NESTING)
+    @needs(Capability.REPLICAS, Capability.CANCELLATION, Capability.NESTING)
     async def test_calls_left_running_by_their_caller_are_cancelled(self) -> None:
         await c.leave_children.remote("orphan")
         await c.wait_for_note.remote("orphan cancelled")
 
-    @needs(Capability.CANCELLATION)
+    @needs(Capability.REPLICAS, Capability.CANCELLATION)
     async def test_an_innocent_call_in_the_same_replica_goes_on(self) -> None:
         innocent, guilty = c.wait_sync.remote("innocent"), c.wait_sync.remote("guilty")
         await c.wait_for_note.remote("innocent began")
@@ -83,15 +88,18 @@ class LimitsContract(ContractPart):
         await c.add_note.remote("go innocent")
         assert await innocent == "innocent"
 
+    @needs(Capability.REPLICAS)
     async def test_named_user_errors_are_retried_until_they_pass(self) -> None:
         assert await c.attempts.options(retries=c.RETRY_CONNECTION).remote("passes", 3) == 3
 
+    @needs(Capability.REPLICAS)
     async def test_attempts_are_counted_in_total_and_the_last_error_is_raised(self) -> None:
         with pytest.raises(ConnectionError, match="attempt 3"):
             await c.attempts.options(retries=c.RETRY_CONNECTION).remote("fails", 9)
         notes = await c.read_journal.remote()
         assert len([note for note in notes if note.startswith("fails attempt")]) == 3
 
+    @needs(Capability.REPLICAS)
     async def test_user_errors_that_are_not_named_are_not_retried(self) -> None:
         with pytest.raises(ConnectionError, match="attempt 1"):
             await c.attempts.options(retries=5).remote("unnamed", 9)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from fchains.calls.runner import Capability
 from fchains.errors import FchainsError, InvalidArguments
 from fchains.testing.contract import chainlets as c
-from fchains.testing.contract.base import ContractPart
+from fchains.testing.contract.base import ContractPart, needs
 
 
 async def arriving(to: int) -> AsyncIterator[int]:
@@ -83,6 +84,7 @@ class BatchingContract(ContractPart):
     async def test_each_caller_gets_the_result_of_its_item(self) -> None:
         assert await c.square.map(range(12)) == [n * n for n in range(12)]
 
+    @needs(Capability.BATCHING)
     async def test_concurrent_calls_share_executions(self) -> None:
         assert max(await c.batch_sizes.map(range(16))) > 1
 

@@ -60,7 +60,7 @@ class StreamingContract(ContractPart):
     async def test_streams_pass_through_two_hops(self) -> None:
         assert await c.double_all.remote(50) == [2 * number for number in range(50)]
 
-    @needs(Capability.STREAMS)
+    @needs(Capability.REPLICAS, Capability.STREAMS)
     @pytest.mark.parametrize("kind", ["async", "sync"])
     async def test_a_slow_reader_pauses_the_writer(self, kind: str) -> None:
         generator, name = (c.endless, "paused") if kind == "async" else (c.endless_sync, "paused sync")
@@ -74,7 +74,7 @@ class StreamingContract(ContractPart):
                 await anext(stream)
             await c.wait_for_note.remote(f"{name} made {WINDOW + 2}")
 
-    @needs(Capability.STREAMS, Capability.CANCELLATION)
+    @needs(Capability.REPLICAS, Capability.STREAMS, Capability.CANCELLATION)
     @pytest.mark.parametrize("kind", ["async", "sync"])
     @pytest.mark.parametrize("how", ["aclose", "with", "cancel", "forget"])
     async def test_a_stream_left_early_reaches_the_generators_finally(self, how: str, kind: str) -> None:
