@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runner", default="inline", help="where the chain runs (default: %(default)s)")
     options = parser.parse_args(arguments)
     paths: list[Path] = options.wav or sorted(CLIPS.glob("*.wav"))
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        parser.error(f"there is no file {', '.join(missing)}")
 
     with use_runner(options.runner):
         began = time.perf_counter()

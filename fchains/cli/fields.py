@@ -75,6 +75,8 @@ def signature_of(definition: Definition) -> str:
 
 def short(annotation: object) -> str:
     """An annotation as it is written where every name is imported, without what `Annotated` adds."""
+    if annotation in (None, types.NoneType):
+        return "None"
     if not isinstance(annotation, str):
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
         annotation = typing.get_type_hints(holder)["it"]

@@ -11,7 +11,7 @@ from typing import ParamSpec
 import typer
 
 from fchains.cli.exits import CallFailed, Exit, OutputGone, UsageError
-from fchains.cli.tracebacks import format_error, is_raised_by_user
+from fchains.cli.tracebacks import format_error, is_raised_by_user, place_of
 from fchains.config import Settings
 from fchains.definition.problems import Problem
 from fchains.definition.references import UnknownReference
@@ -125,6 +125,8 @@ def _machinery(error: BaseException) -> str:
     if _full():
         return format_error(error, full=True).rstrip()
     text = f"error: {type(error).__name__}: {error}"
+    if (place := place_of(error)) and place.partition(",")[0] not in text:
+        text += f"\n  at {place}"
     if isinstance(error, SetupError) and error.__cause__ is not None:
         return f"{format_error(error.__cause__).rstrip()}\n\n{text}"
     return text

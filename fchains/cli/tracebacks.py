@@ -38,6 +38,12 @@ def is_raised_by_user(error: BaseException) -> bool:
     return re.search(r"\braise\b", frames[-1].line or "") is not None
 
 
+def place_of(error: BaseException) -> str:
+    """The line of user code that an exception came through last, as `file:line, in name`; else nothing."""
+    frames = [frame for frame in _users(traceback.extract_tb(error.__traceback__)) if frame.filename[0] != "<"]
+    return f"{frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+
+
 def _parts(
     shown: traceback.TracebackException | None, seen: set[int]
 ) -> Iterator[traceback.TracebackException]:

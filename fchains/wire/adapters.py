@@ -60,17 +60,24 @@ def register(
 def adapter_for(cls: type) -> Adapter | None:
     """The adapter of a class, or of the nearest base that has one."""
     for base in cls.__mro__:
-        if adapter := _ADAPTERS.get(f"{base.__module__}.{base.__qualname__}"):
+        if adapter := _ADAPTERS.get(_qualified(base)):
             return adapter
     return None
 
 
 def find_writer(cls: type) -> WriteHandler | None:
     """The handler for instances of a foreign class, if it has an adapter."""
-    if any(f"{base.__module__}.{base.__qualname__}" == "numpy.generic" for base in cls.__mro__):
-        return _write_scalar
-    adapter = adapter_for(cls)
-    return adapter.write if adapter else None
+    for base in cls.__mro__:
+        name = _qualified(base)
+        if name in _ADAPTERS:
+            return _ADAPTERS[name].write
+        if name == "numpy.generic":
+            return _write_scalar
+    return None
+
+
+def _qualified(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def read(reader: Reader, tree: dict[str, Tree]) -> object:

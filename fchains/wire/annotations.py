@@ -11,7 +11,7 @@ import threading
 import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, NewType, ParamSpec, TypeVar, cast
+from typing import Annotated, Any, NewType, ParamSpec, TypeVar
 
 import typing_extensions
 from pydantic import BaseModel, JsonValue
@@ -28,6 +28,7 @@ _BARE: dict[object, object] = {
     dict: dict[JsonValue, JsonValue],
 }
 _FACTORIES: dict[object, str] = {threading.Lock: "threading.Lock"}
+_CALLABLE: object = collections.abc.Callable
 _CONTAINER_MODULES = ("builtins", "collections", "collections.abc")
 _ALIASES = tuple(
     {
@@ -94,7 +95,7 @@ class _Preparation:
             self._open.pop()
 
     def _parts(self, annotation: Any) -> Any:
-        origin = typing.get_origin(annotation)
+        origin: Any = typing.get_origin(annotation)
         arguments = typing.get_args(annotation)
         if is_array(origin or annotation):
             return Annotated[origin or annotation, ArrayType(element_type(arguments))]
@@ -107,8 +108,8 @@ class _Preparation:
             return Annotated[(inner, *annotation.__metadata__)] if inner is not arguments[0] else annotation
         if origin in (typing.Union, types.UnionType):
             return self._rebuilt(annotation, arguments, lambda parts: typing.Union[parts])  # noqa: UP007
-        if getattr(origin, "__module__", "") in _CONTAINER_MODULES and origin is not collections.abc.Callable:
-            return self._rebuilt(annotation, arguments, lambda parts: cast("Any", origin)[parts])
+        if getattr(origin, "__module__", "") in _CONTAINER_MODULES and origin is not _CALLABLE:
+            return self._rebuilt(annotation, arguments, lambda parts: origin[parts])
         return annotation
 
     def _rebuilt(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -48,13 +48,13 @@ class ArgumentsCodec:
         self._fields = dict(fields)
         self._classes = classes or ClassLookup()
         self._required = frozenset(required)
-        prepared = {name: self._part(name, lambda each=each: prepare(each)) for name, each in fields.items()}
+        prepared = {name: self._part(name, partial(prepare, each)) for name, each in fields.items()}
         try:
             schema = schema_of_fields({name: each for name, (each, _) in prepared.items()}, self._required)
             self._engine = Engine(schema, self._classes)
         except UntransferableType:
             for name, annotation in fields.items():
-                self._part(name, lambda annotation=annotation: Codec(annotation))
+                self._part(name, partial(Codec[Any], annotation))
             raise
         self._with_any = frozenset(name for name, (_, has_any) in prepared.items() if has_any)
 
@@ -125,9 +125,10 @@ class ArgumentsCodec:
         if payload.body == b"{}" and not self._required:
             return {}
         try:
-            return self._engine.read(payload)
+            values: dict[str, Any] = self._engine.read(payload)
         except ValueError as exc:
             raise self._invalid(exc, lambda: self._engine.look(payload)) from exc
+        return values
 
     def parse_json(self, raw: bytes | bytearray | str) -> dict[str, Any]:
         """The arguments in a client's JSON object, in pydantic's JSON mode; bytes are base64 in it.
@@ -136,16 +137,18 @@ class ArgumentsCodec:
             InvalidArguments: it is no JSON object, or one does not fit, is missing or unknown.
         """
         try:
-            return self._engine.parse_json(raw)
+            values: dict[str, Any] = self._engine.parse_json(raw)
         except ValueError as exc:
             raise self._invalid(exc, lambda: from_json(raw)) from exc
+        return values
 
     def parse_object(self, value: object) -> dict[str, Any]:
         """The same for JSON-like data that is parsed already; bytes may stand in it as they are."""
         try:
-            return self._engine.parse_object(value)
+            values: dict[str, Any] = self._engine.parse_object(value)
         except ValueError as exc:
             raise self._invalid(exc, lambda: value) from exc
+        return values
 
     def _invalid(self, error: ValueError, look: Callable[[], object]) -> InvalidArguments:
         if not isinstance(error, ValidationError):

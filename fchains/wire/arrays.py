@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ def encode(array: np.ndarray[Any, Any]) -> tuple[object, Sequence[Buffer]]:
 
 
 def _view(array: np.ndarray[Any, Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view("u1"))
+    elements: Any = array.reshape(-1).view("u1")
+    return memoryview(elements)
 
 
 def decode(data: Any, buffers: Sequence[Buffer]) -> np.ndarray[Any, Any]:
@@ -47,6 +49,7 @@ def decode(data: Any, buffers: Sequence[Buffer]) -> np.ndarray[Any, Any]:
     return array.reshape(tuple(shape), order=order)
 
 
+@functools.lru_cache(maxsize=64)
 def describe(dtype: np.dtype[Any]) -> Any:
     """A dtype as JSON-like data.
 

@@ -9,9 +9,11 @@ from fchains.wire.classes import ClassLookup
 from fchains.wire.engine import Engine, Mode
 from fchains.wire.exacttypes import SCALARS, exact_types
 from fchains.wire.payload import Payload
-from fchains.wire.refusal import UntransferableType as UntransferableType
+from fchains.wire.refusal import UntransferableType
 from fchains.wire.schemas import schema_of
 from fchains.wire.tree import Tree, Writer
+
+__all__ = ["Codec", "UntransferableType"]
 
 T = TypeVar("T")
 
@@ -69,7 +71,8 @@ class Codec(Generic[T]):
             SerializationError: it names a class that this process cannot find.
             ValueError: the payload is malformed.
         """
-        return self._engine.read(payload)
+        value: T = self._engine.read(payload)
+        return value
 
     def parse_json(self, raw: bytes | bytearray | str) -> T:
         """The value of a client's JSON, in pydantic's JSON mode; bytes are base64 in it.
@@ -77,11 +80,13 @@ class Codec(Generic[T]):
         Raises:
             pydantic.ValidationError: it is not JSON, or does not fit the annotation.
         """
-        return self._engine.parse_json(raw)
+        value: T = self._engine.parse_json(raw)
+        return value
 
     def parse_object(self, value: object) -> T:
         """The same for JSON-like data that is parsed already; bytes may stand in it as they are."""
-        return self._engine.parse_object(value)
+        parsed: T = self._engine.parse_object(value)
+        return parsed
 
     def render_json(self, value: T, *, what: str = "the value") -> bytes:
         """The JSON of a value for a client, by alias; bytes are base64 in it.

@@ -86,7 +86,7 @@ class Engine:
         except ValidationError as error:
             for each in error.errors(include_url=False, include_context=False):
                 if each["type"] == "invalid-json-value":
-                    got = name_of(type(each["input"]))
+                    got = name_of(each["input"].__class__)
                     refused = Refused(f"`Any` allows JSON-like values only, got a {got}: annotate its type")
                     refused.under(steps_of(places_of(each, value)))
                     raise refused from None

@@ -175,7 +175,7 @@ class _Copy:
         if kind == "default" or (kind == "model" and node.get("root_model")):
             return self.json_kinds(node["schema"])
         if kind == "union":
-            return set().union(*(self.json_kinds(choice) for choice in _choices(node)))
+            return set[str]().union(*(self.json_kinds(choice) for choice in _choices(node)))
         if kind in ("literal", "enum"):
             _check_values(self, node)
             kinds = {_VALUE_KINDS[type(each)] for each in _values(node)}
@@ -228,13 +228,12 @@ def _check_union(copy: _Copy, node: Node) -> None:
 
 def _check_tagged_union(copy: _Copy, node: Node) -> None:
     discriminator = node["discriminator"]
-    for choice in node["choices"].values():
-        while choice["type"] == "definition-ref":
-            choice = copy.definitions[choice["schema_ref"]]
+    for each in node["choices"].values():
+        choice = copy.definitions[each["schema_ref"]] if each["type"] == "definition-ref" else each
         fields = choice.get("schema", {}).get("fields", choice.get("fields"))
         if not isinstance(discriminator, str) or not isinstance(fields, dict):
             raise Inexact("a discriminator that is not simply a field")
-        named = fields.get(discriminator)
+        named = cast("Node", fields).get(discriminator)
         if named is None or "validation_alias" in named or named["schema"]["type"] == "default":
             raise Inexact("a discriminator with an alias, or one that may be unset")
 
@@ -309,7 +308,8 @@ def _check_class(cls: type) -> Callable[[Any], object]:
 
 def _check_clock(cls: type) -> Callable[[Any], object]:
     def check(value: Any) -> object:
-        if type(value) is not cls or value.fold or not _survives(value.tzinfo):
+        exact: bool = type(value) is cls
+        if not exact or value.fold or not _survives(value.tzinfo):
             raise Inexact(cls)
         return value
 

@@ -35,7 +35,7 @@ def exact_types(schema: Mapping[str, Any]) -> frozenset[type] | None:
         inner = exact_types(schema["schema"])
         return None if inner is None else inner | {type(None)}
     if kind == "union":
-        choices = [exact_types(choice) for choice in schema["choices"] if isinstance(choice, dict)]
-        known = [choice for choice in choices if choice is not None]
+        plain = [choice for choice in schema["choices"] if not isinstance(choice, tuple)]
+        known = [types for choice in plain if (types := exact_types(choice)) is not None]
         return frozenset[type]().union(*known) if len(known) == len(schema["choices"]) else None
     return None

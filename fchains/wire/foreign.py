@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 from fchains.errors import SerializationError
 from fchains.wire.payload import Buffer
+
+
+def _library(name: str) -> Any:
+    """A library that is there only where a value of it exists or arrives."""
+    return importlib.import_module(name)
 
 
 def encode_image(image: Any) -> tuple[object, Sequence[Buffer]]:
@@ -18,11 +24,10 @@ def encode_image(image: Any) -> tuple[object, Sequence[Buffer]]:
 
 def decode_image(data: Any, buffers: Sequence[Buffer]) -> object:
     """A PIL.Image.Image, whatever class of image file it came from."""
-    from PIL import Image
-
+    library = _library("PIL.Image")
     mode, size, palette, palette_mode = data
     (pixels,) = buffers
-    image = Image.frombytes(mode, tuple(size), bytes(pixels))
+    image: Any = library.frombytes(mode, tuple(size), bytes(pixels))
     if palette is not None:
         image.putpalette(palette, palette_mode)
     return image
@@ -30,8 +35,7 @@ def decode_image(data: Any, buffers: Sequence[Buffer]) -> object:
 
 def encode_tensor(tensor: Any) -> tuple[object, Sequence[Buffer]]:
     """A dense tensor in main memory."""
-    import torch
-
+    torch = _library("torch")
     if type(tensor) is not torch.Tensor:
         raise SerializationError(f"a {type(tensor).__qualname__} would arrive as a Tensor: pass value.data")
     if tensor.device.type != "cpu":
@@ -48,8 +52,7 @@ def encode_tensor(tensor: Any) -> tuple[object, Sequence[Buffer]]:
 
 def decode_tensor(data: Any, buffers: Sequence[Buffer]) -> object:
     """A tensor; it lies in the buffer itself when that is writable."""
-    import torch
-
+    torch = _library("torch")
     name, shape = data
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
@@ -64,23 +67,20 @@ def decode_tensor(data: Any, buffers: Sequence[Buffer]) -> object:
 
 def encode_arrow(table: Any) -> tuple[object, Sequence[Buffer]]:
     """The Arrow IPC stream of a table or a record batch."""
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
+    arrow = _library("pyarrow")
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_stream(sink, table.schema) as stream:
         stream.write(table)
     return None, (memoryview(sink.getvalue()),)
 
 
 def decode_table(_data: Any, buffers: Sequence[Buffer]) -> object:
     """A pyarrow.Table; its columns lie in the buffer."""
-    import pyarrow as pa
-
-    return pa.ipc.open_stream(pa.py_buffer(buffers[0])).read_all()
+    arrow = _library("pyarrow")
+    return arrow.ipc.open_stream(arrow.py_buffer(buffers[0])).read_all()
 
 
 def decode_batch(_data: Any, buffers: Sequence[Buffer]) -> object:
     """A pyarrow.RecordBatch; its columns lie in the buffer."""
-    import pyarrow as pa
-
-    return pa.ipc.open_stream(pa.py_buffer(buffers[0])).read_next_batch()
+    arrow = _library("pyarrow")
+    return arrow.ipc.open_stream(arrow.py_buffer(buffers[0])).read_next_batch()

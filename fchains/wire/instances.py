@@ -30,7 +30,9 @@ def _copy(value: Any) -> Any:
         return _instance_or_json(node)
     if kind == "dataclass":
         return node
-    return {key: each if key in _KEPT and isinstance(kind, str) else _copy(each) for key, each in node.items()}
+    return {
+        key: each if key in _KEPT and isinstance(kind, str) else _copy(each) for key, each in node.items()
+    }
 
 
 def _instance_or_json(model: dict[str, Any]) -> dict[str, Any]:

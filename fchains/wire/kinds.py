@@ -54,7 +54,7 @@ def _read_zone(tree: Tree) -> tzinfo | None:
         return None
     if isinstance(tree, str):
         return ZoneInfo(tree)
-    if isinstance(tree, list):
+    if not isinstance(tree, int | float):
         microseconds, name = tree
         offset = timedelta(microseconds=microseconds)
         return timezone(offset) if name is None else timezone(offset, name)

@@ -39,7 +39,7 @@ def is_dataclass(cls: type) -> bool:
 
 def is_named_tuple(cls: type) -> bool:
     """Whether instances of the class are written as named tuples."""
-    return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+    return isinstance(getattr(cls, "_fields", None), tuple) and issubclass(cls, tuple)
 
 
 def is_enum(cls: type) -> bool:
@@ -75,16 +75,16 @@ def _read_model(reader: Reader, tree: dict[str, Tree]) -> BaseModel:
     fields = reader.read_state(tree["v"])
     put = object.__setattr__
     put(model, "__dict__", fields)
-    put(model, "__pydantic_fields_set__", set(tree["s"] if "s" in tree else fields))
+    put(model, "__pydantic_fields_set__", set(tree.get("s", fields)))
     if not cls.__pydantic_root_model__:
         put(model, "__pydantic_extra__", reader.read_state(tree["x"]) if "x" in tree else None)
         put(model, "__pydantic_private__", reader.read_state(tree["p"]) if "p" in tree else None)
     return model
 
 
-def _write_dataclass(writer: Writer, value: Any) -> Tree:
+def _write_dataclass(writer: Writer, value: object) -> Tree:
     cls = type(value)
-    names = [field.name for field in dataclasses.fields(value)]
+    names = [field.name for field in dataclasses.fields(cast("Any", cls))]
     state = {name: getattr(value, name) for name in names if hasattr(value, name)}
     for name, item in getattr(value, "__dict__", {}).items():
         if name not in state and not name.startswith("__") and not _is_cached(cls, name):
@@ -97,7 +97,8 @@ def _is_cached(cls: type, name: str) -> bool:
 
 
 def _read_dataclass(reader: Reader, tree: dict[str, Tree]) -> object:
-    value = object.__new__(_class_of(reader, tree, is_dataclass))
+    make: Any = object.__new__
+    value: object = make(_class_of(reader, tree, is_dataclass))
     for name, item in reader.read_state(tree["v"]).items():
         object.__setattr__(value, name, item)
     return value
@@ -113,7 +114,7 @@ def _read_named_tuple(reader: Reader, tree: dict[str, Tree]) -> object:
     items = reader.read(tree["v"])
     if len(items) != len(cast("Any", cls)._fields):
         raise ValueError(f"the payload has {len(items)} items for {name_of(cls)}")
-    return tuple.__new__(cls, items)
+    return cast("Any", tuple).__new__(cls, items)
 
 
 def _write_enum(writer: Writer, value: Enum) -> Tree:
@@ -135,8 +136,9 @@ def _read_flags(reader: Reader, tree: dict[str, Tree]) -> object:
     return _class_of(reader, tree, is_enum)(reader.read(tree["v"]))
 
 
-def _write_url(writer: Writer, value: Any) -> Tree:
-    return {**writer.tag("url", value.unicode_string()), "c": name_class(writer, type(value))}
+def _write_url(writer: Writer, value: AnyUrl) -> Tree:
+    cls = type(value)
+    return {**writer.tag("url", value.unicode_string()), "c": name_class(writer, cls)}
 
 
 def _read_url(reader: Reader, tree: dict[str, Tree]) -> object:
@@ -152,9 +154,15 @@ def _read_secret(reader: Reader, tree: dict[str, Tree]) -> object:
 
 
 def _class_of(reader: Reader, tree: dict[str, Tree], fits: Callable[[type], bool]) -> type:
-    cls = find_class(reader, tree["c"])
+    tag, name = tree["$"], tree["c"]
+    cls = reader.checked.get((tag, name)) if type(name) is str else None
+    if cls is not None:
+        return cls
+    cls = find_class(reader, name)
     if not fits(cls):
-        raise SerializationError(f"a value of class {name_of(cls)!r} arrived as {tree['$']}, which it is not")
+        raise SerializationError(f"a value of class {name_of(cls)!r} arrived as {tag}, which it is not")
+    if type(name) is str:
+        reader.checked[tag, name] = cls
     return cls
 
 

@@ -20,15 +20,18 @@ class Plain:
         Inexact: JSON does not carry the values of this schema exactly.
     """
 
-    __slots__ = ("_careful", "_classes", "_serializer")
+    __slots__ = ("_careful", "_classes", "_comparer", "_serializer")
 
     def __init__(self, schema: CoreSchema) -> None:
         exact = exact_schema(schema)
         self._careful = exact.careful
         self._classes = exact.classes
+        self._comparer = SchemaSerializer(schema, _CONFIG)
         try:
-            # The last argument keeps pydantic from using what it compiled for each model class.
-            self._serializer = SchemaSerializer(cast("CoreSchema", exact.schema), _CONFIG, False)
+            # False keeps pydantic from using what it compiled for each model class; before 2.13 it
+            # cannot be told so, and the tagged engine carries models.
+            own = (False,) if exact.classes else ()
+            self._serializer = SchemaSerializer(cast("CoreSchema", exact.schema), _CONFIG, *own)
         except (SchemaError, TypeError) as exc:
             raise Inexact(exc) from exc
 
@@ -56,9 +59,9 @@ class Plain:
 
     def _unset_are_defaults(self, value: object) -> bool:
         """Whether each unset field has its default, so that the receiver makes an equal one."""
-        write = self._serializer.to_json
-        changed = write(value, by_alias=False, exclude_defaults=True)
-        return changed == write(value, by_alias=False, exclude_defaults=True, exclude_unset=True)
+        write = self._comparer.to_json
+        changed = write(value, exclude_defaults=True, round_trip=True)
+        return changed == write(value, exclude_defaults=True, exclude_unset=True, round_trip=True)
 
 
 def plain_engine(schema: CoreSchema) -> Plain | None:

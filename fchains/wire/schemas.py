@@ -28,7 +28,7 @@ def schema_of(annotation: Any) -> CoreSchema:
     if schema["type"] == "definitions":
         inner = schema["schema"]["fields"]["value"]["schema"]
         return cast("CoreSchema", {**schema, "schema": inner})
-    return schema["fields"]["value"]["schema"]
+    return cast("CoreSchema", schema["fields"]["value"]["schema"])
 
 
 def schema_of_fields(fields: Mapping[str, Any], required: Collection[str]) -> CoreSchema:
@@ -48,7 +48,8 @@ def schema_of_fields(fields: Mapping[str, Any], required: Collection[str]) -> Co
 def _typed_dict(keys: dict[str, Any]) -> dict[str, Any]:
     # The configuration of a TypedDict reaches the dataclasses and TypedDicts within it, which
     # that of a TypeAdapter does not.
-    arguments: Any = TypedDict("Arguments", keys)  # type: ignore[operator]  # pyright: ignore
+    make: Any = TypedDict
+    arguments = make("Arguments", keys)
     arguments.__pydantic_config__ = _TYPES_CONFIG
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(arguments)

@@ -91,7 +91,7 @@ def _note(kind: str, node: dict[str, Any], found: Survey, *, guarded: bool) -> N
     if kind in _NAMED and isinstance(cls, type):
         found.classes[cls] = None
     elif kind == "literal":
-        classes = {type(each) for each in node["expected"]}
+        classes: set[type] = {type(each) for each in node["expected"]}
         found.classes.update((each, None) for each in classes if each.__module__ != "builtins")
     elif kind == "is-instance" and isinstance(cls, type):
         found.lossy = found.lossy or cls in _SECRETS

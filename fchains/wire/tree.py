@@ -6,7 +6,7 @@ What the tags mean is said by the tables given to them: leaves, containers, obje
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import from_json, to_json
 
@@ -21,6 +21,7 @@ Tree = Any
 TAG = "$"
 NATIVE = frozenset((type(None), bool, int, float, str))
 """Types that JSON has itself; their exact instances are written as they are."""
+_PARTED = (list, dict)
 MAX_LEVELS = 190
 """Deepest nesting of values; the JSON parser reads 200 levels."""
 _SAFE_LEVELS = 60
@@ -39,7 +40,17 @@ class Writer:
         find: gives the handler of a class, or raises Refused.
     """
 
-    __slots__ = ("_deepest", "_find", "_handlers", "_level", "buffers", "classes", "tagged")
+    __slots__ = (
+        "_deepest",
+        "_find",
+        "_found",
+        "_handlers",
+        "_level",
+        "buffers",
+        "classes",
+        "names",
+        "tagged",
+    )
 
     def __init__(
         self,
@@ -50,8 +61,10 @@ class Writer:
         self.classes = classes
         self.buffers: list[Buffer] = []
         self.tagged = False
-        self._handlers = dict(handlers)
+        self.names: dict[type, Tree] = {}
+        self._handlers = handlers
         self._find = find
+        self._found: dict[type, WriteHandler] = {}
         self._level = 0
         self._deepest = 0
 
@@ -60,9 +73,9 @@ class Writer:
         cls = type(value)
         if cls in NATIVE:
             return value
-        handler = self._handlers.get(cls)
+        handler = self._handlers.get(cls) or self._found.get(cls)
         if handler is None:
-            handler = self._handlers[cls] = self._find(cls)
+            handler = self._found[cls] = self._find(cls)
         self._level += 1
         if self._level > self._deepest:
             self._deepest = self._level
@@ -80,7 +93,7 @@ class Writer:
         trees: list[Tree] = []
         try:
             for item in items:
-                trees.append(item if type(item) in NATIVE else self.write(item))
+                trees.append(item if type(item) in NATIVE else self.write(item))  # noqa: PERF401 - for its length
         except Refused as refused:
             refused.under(f"[{len(trees)}]")
             raise
@@ -135,7 +148,7 @@ class Reader:
         handlers: how each tag is read.
     """
 
-    __slots__ = ("_buffers", "_classes", "_found", "_handlers")
+    __slots__ = ("_buffers", "_classes", "_handlers", "checked")
 
     def __init__(
         self, buffers: Sequence[Buffer], classes: ClassLookup, handlers: Mapping[str, ReadHandler]
@@ -143,16 +156,17 @@ class Reader:
         self._buffers = buffers
         self._classes = classes
         self._handlers = handlers
-        self._found: dict[str, type] = {}
+        self.checked: dict[tuple[str, str], type] = {}
 
     def read(self, tree: Tree) -> Any:
         """The value of a tree; lists and untagged objects of the tree are reused for it."""
-        if type(tree) is list:
+        kind: Any = cast("object", type(tree))
+        if kind is list:
             for index, item in enumerate(tree):
-                if type(item) is list or type(item) is dict:
+                if type(item) in _PARTED:
                     tree[index] = self.read(item)
             return tree
-        if type(tree) is not dict:
+        if kind is not dict:
             return tree
         if TAG in tree:
             handler = self._handlers.get(tree[TAG])
@@ -164,7 +178,7 @@ class Reader:
     def read_state(self, tree: dict[str, Tree]) -> dict[str, Any]:
         """The values of a dictionary of trees, whatever its keys are."""
         for key, item in tree.items():
-            if type(item) is list or type(item) is dict:
+            if type(item) in _PARTED:
                 tree[key] = self.read(item)
         return tree
 
@@ -182,10 +196,7 @@ class Reader:
         """
         if type(name) is not str:
             raise ValueError(f"the payload names a class by {name!r}")
-        found = self._found.get(name)
-        if found is None:
-            try:
-                found = self._found[name] = self._classes.find(name)
-            except LookupError as exc:
-                raise SerializationError(f"a value of class {name!r} arrived: {exc.args[0]}") from exc
-        return found
+        try:
+            return self._classes.find(name)
+        except LookupError as exc:
+            raise SerializationError(f"a value of class {name!r} arrived: {exc.args[0]}") from exc

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import operator
 import types
 import typing
 from typing import Any, cast
-
-from pydantic import BaseModel
 
 from fchains.wire.refusal import Refused, name_of
 from fchains.wire.tree import Reader, Tree, Writer
@@ -22,16 +19,32 @@ def name_class(writer: Writer, cls: type) -> Tree:
     Raises:
         Refused: the class has no name by which another process could find it.
     """
+    name = writer.names.get(cls)
+    if name is None:
+        name = writer.names[cls] = _name(writer, cls)
+    return name
+
+
+def _name(writer: Writer, cls: type) -> Tree:
     if writer.classes.knows(cls):
         return writer.classes.reference(cls)
-    if issubclass(cls, BaseModel) and (origin := cls.__pydantic_generic_metadata__["origin"]):
-        arguments = cls.__pydantic_generic_metadata__["args"]
+    generic = _parametrised(cls)
+    if generic is not None:
+        origin, arguments = generic
         return {"o": name_class(writer, origin), "a": [_name_type(writer, each) for each in arguments]}
     if writer.classes.reaches(cls):
         return writer.classes.reference(cls)
     raise Refused(
         f"`{name_of(cls)}` cannot be found by its name in another process: define it at module level"
     )
+
+
+def _parametrised(cls: type) -> tuple[type, tuple[Any, ...]] | None:
+    """Origin and arguments of a parametrised model."""
+    metadata: Any = getattr(cls, "__pydantic_generic_metadata__", None)
+    if not metadata or metadata["origin"] is None:
+        return None
+    return metadata["origin"], metadata["args"]
 
 
 def _name_type(writer: Writer, annotation: Any) -> Tree:
@@ -66,6 +79,7 @@ def _find_type(reader: Reader, tree: Tree) -> Any:
     if "u" in node:
         return typing.Union[tuple(_find_type(reader, each) for each in node["u"])]  # noqa: UP007
     if "|" in node:
-        return functools.reduce(operator.or_, (_find_type(reader, each) for each in node["|"]))
+        choices = [_find_type(reader, each) for each in node["|"]]
+        return functools.reduce(lambda one, other: one | other, choices)
     origin: Any = reader.find(node["o"])
     return origin[tuple(_find_type(reader, each) for each in node["a"])]

@@ -64,7 +64,7 @@ class BatchQueue:
         try:
             arguments = self.definition.types.arguments.decode(invocation.arguments)
         except (InvalidArguments, SerializationError) as error:
-            reply.finish(of_bad_arguments(error))
+            reply.finish(of_bad_arguments(self.definition.name, error))
             return None
         now = time.monotonic()
         deadline = None if invocation.remaining is None else now + invocation.remaining
@@ -197,6 +197,7 @@ class Batch:
     def _run(self, arguments: dict[str, object], context: Context) -> None:
         if self.definition.signature.is_async:
             self.task = self.host.loop.create_task(self._call(arguments), context=context)
+            self.task.add_done_callback(self._never_began)
         else:
             function = partial(self.definition.function, **arguments)
             self.running = self.host.threads(self.definition).run(function, self._ended, context=context)
@@ -208,6 +209,11 @@ class Batch:
         except BaseException as error:
             result = Raised(error)
         self._finish(self._outcomes(result))
+
+    def _never_began(self, task: asyncio.Task[None]) -> None:
+        # All callers left before the first step; `_call` itself catches what is raised in it.
+        if task.cancelled():
+            self._finish([cancelled(self.definition.name, member.invocation.id) for member in self.members])
 
     def _ended(self, result: Result[Any]) -> None:
         self.host.loop.call_soon_threadsafe(self._finish, self._outcomes(result))

@@ -115,6 +115,7 @@ class Execution(abc.ABC):
     def spawn(self, work: Coroutine[Any, Any, None], context: Context) -> None:
         """Run async user code as a task of its own."""
         self.task = self.host.loop.create_task(work, context=context)
+        self.task.add_done_callback(self._never_began)
 
     def allow(self, seconds: float | None) -> None:
         """Let the code go on for so many seconds, within what the caller's deadline leaves."""
@@ -128,7 +129,7 @@ class Execution(abc.ABC):
         try:
             arguments = self.definition.types.arguments.decode(self.invocation.arguments)
         except (InvalidArguments, SerializationError) as error:
-            self._abandon(of_bad_arguments(error))
+            self._abandon(of_bad_arguments(self.definition.name, error))
             return
         self._lease = Lease(self.slots, self.host.loop)
         self.active = self._activate(self._lease)
@@ -180,6 +181,11 @@ class Execution(abc.ABC):
     def _timeout_outcome(self) -> Failed:
         spent = time.monotonic() - self._received
         return timed_out(self.definition.name, spent, self.invocation.id, self.whereabouts)
+
+    def _never_began(self, task: asyncio.Task[None]) -> None:
+        # The code's own coroutine catches what is raised in it: it was cancelled before its first step.
+        if task.cancelled():
+            self.finish(cancelled(self.definition.name, self.invocation.id))
 
     def _out_of_time(self) -> None:
         self.cancel(timed_out=True)

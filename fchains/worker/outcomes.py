@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from fchains.calls.invocation import Failed, FailureKind, Success
 from fchains.definition.spec import Definition
 from fchains.errors import (
@@ -12,6 +14,7 @@ from fchains.errors import (
     InvalidResult,
     SerializationError,
 )
+from fchains.wire.explain import explain
 from fchains.wire.failures import failure_of
 from fchains.wire.payload import Payload
 
@@ -51,14 +54,14 @@ def encode(definition: Definition, value: object) -> Payload:
         try:
             codec.decode(payload)
         except ValueError as error:
-            raise InvalidResult(
-                f"{what} of {definition.name} does not fit its annotation: {error}"
-            ) from error
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            raise InvalidResult(f"{what} of {definition.name} does not fit its annotation: {reason}") from error
     return payload
 
 
-def of_bad_arguments(error: InvalidArguments | SerializationError) -> Failed:
+def of_bad_arguments(chainlet: str, error: InvalidArguments | SerializationError) -> Failed:
     """Arguments that do not fit."""
+    error.args = (f"{chainlet}: {error}",)
     return failed(FailureKind.INVALID, error)
 
 

@@ -95,6 +95,14 @@ def test_the_program_names_the_file_that_it_cannot_read(tmp_path: Path) -> None:
         app.main([str(path)])
 
 
+def test_the_program_names_the_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        app.main(["nowhere.wav"])
+
+    assert left.value.code == 2
+    assert "error: there is no file nowhere.wav\n" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_chain_hears_what_the_plain_functions_hear() -> None:
     recordings = [path.read_bytes() for path in CLIPS[:2]]

@@ -36,8 +36,12 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, datetime | time):
         return one == other and one.fold == other.fold and _same_zone(one, other)
     if isinstance(one, re.Pattern):
-        return bool(one.pattern == other.pattern and one.flags == other.flags)
-    return _same_container(one, other)
+        return _same_pattern(one, other)
+    return _same_container(one, other, one.__class__)
+
+
+def _same_pattern(one: Any, other: Any) -> bool:
+    return bool(one.pattern == other.pattern and one.flags == other.flags)
 
 
 def _same_zone(one: Any, other: Any) -> bool:
@@ -47,18 +51,19 @@ def _same_zone(one: Any, other: Any) -> bool:
     return bool(one.utcoffset() == other.utcoffset() and one.tzname() == other.tzname())
 
 
-def _same_container(one: Any, other: Any) -> bool:
-    if isinstance(one, defaultdict) and one.default_factory is not other.default_factory:
+def _same_container(one: Any, other: Any, kind: type[object]) -> bool:
+    if issubclass(kind, defaultdict) and one.default_factory is not other.default_factory:
         return False
-    if isinstance(one, deque) and one.maxlen != other.maxlen:
+    if issubclass(kind, deque) and one.maxlen != other.maxlen:
         return False
-    if isinstance(one, Mapping):
-        return len(one) == len(other) and all(
-            same(key, other_key) and same(item, other_item)
-            for (key, item), (other_key, other_item) in zip(one.items(), other.items(), strict=True)
-        )
-    if isinstance(one, list | tuple | deque):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, set | frozenset):
+    if issubclass(kind, Mapping):
+        return _all_same([*one.items()], [*other.items()])
+    if issubclass(kind, list | tuple | deque):
+        return _all_same([*one], [*other])
+    if issubclass(kind, set | frozenset):
         return len(one) == len(other) and all(any(same(item, each) for each in other) for item in one)
     return bool(one == other)
+
+
+def _all_same(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(map(same, one, other))

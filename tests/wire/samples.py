@@ -209,7 +209,7 @@ class Crate(Generic[T]):
 @dataclasses.dataclass
 class Shelf:
     sizes: list[Area]
-    point: Point | None = None
+    place: Place | None = None
     value: float | None = None
 
 

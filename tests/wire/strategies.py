@@ -45,7 +45,7 @@ SCALARS: dict[Any, Values] = {
     samples.Mood: st.sampled_from(samples.Mood),
     samples.Access: st.sampled_from([*samples.Access, samples.Access(3), samples.Access(0)]),
     samples.Odd: st.sampled_from(samples.Odd),
-    typing.Literal["a", 1, True, None]: st.sampled_from(["a", 1, True, None]),
+    typing.Literal["a", 1, True] | None: st.sampled_from(["a", 1, True, None]),
     Path: st.sampled_from([Path("/tmp/a"), Path("b/c.txt")]),
     complex: st.complex_numbers(allow_nan=False),
 }
@@ -66,12 +66,16 @@ OTHER_KINDS: Values = st.one_of(
 )
 
 
-def _hashable(values: Values) -> Values:
-    return st.one_of(st.tuples(values, values), st.frozensets(values, max_size=3))
-
-
 _atoms = st.one_of(*SCALARS.values(), OTHER_KINDS)
 _keys = st.one_of(st.text(), st.integers(), st.booleans(), st.just("$"), st.tuples(st.integers()), st.dates())
+
+
+def _defaulting(items: dict[Any, Any]) -> defaultdict[Any, Any]:
+    return defaultdict(list, items)
+
+
+def _bounded(items: list[Any]) -> deque[Any]:
+    return deque(items, maxlen=5)
 
 
 def _containers(values: Values) -> Values:
@@ -79,11 +83,11 @@ def _containers(values: Values) -> Values:
     return st.one_of(
         st.lists(values, max_size=3),
         st.lists(values, max_size=3).map(tuple),
-        st.lists(values, max_size=3).map(lambda items: deque(items, maxlen=5)),
+        st.lists(values, max_size=3).map(_bounded),
         st.dictionaries(st.text(), values, max_size=3),
         pairs,
         pairs.map(OrderedDict),
-        pairs.map(lambda items: defaultdict(list, items)),
+        pairs.map(_defaulting),
         st.builds(samples.Anything, value=values),
         st.builds(samples.Open, name=st.text(), other=values),
         st.builds(samples.Crate[Any], values),
@@ -141,9 +145,7 @@ _models: list[SearchStrategy[Fitting]] = [
         st.one_of(st.builds(samples.Cat, name=st.text()), st.builds(samples.Dog, name=st.text())),
     ),
     st.tuples(st.just(samples.Size), st.builds(samples.Size, width=st.integers())),
-    st.tuples(
-        st.just(samples.Frozen), st.builds(samples.Frozen, st.text(), st.lists(st.text()).map(tuple))
-    ),
+    st.tuples(st.just(samples.Frozen), st.builds(samples.Frozen, st.text(), st.lists(st.text()).map(tuple))),
     st.tuples(st.just(samples.Derived), st.builds(samples.Derived, st.text())),
     st.tuples(
         st.just(samples.Shelf),
@@ -158,8 +160,8 @@ _models: list[SearchStrategy[Fitting]] = [
     st.tuples(
         st.just(samples.Options),
         st.one_of(
-            st.builds(dict, depth=st.integers()),
-            st.builds(dict, depth=st.integers(), value=st.floats()),
+            st.integers().map(lambda depth: {"depth": depth}),
+            st.tuples(st.integers(), st.floats()).map(lambda both: {"depth": both[0], "value": both[1]}),
         ),
     ),
 ]
@@ -171,28 +173,29 @@ _hashable_scalars = st.sampled_from([int, str, UUID, date, samples.Color, Decima
 _HASHABLE: dict[Any, Values] = {**SCALARS, tuple[int, ...]: st.lists(st.integers(), max_size=2).map(tuple)}
 
 
+def _of(generic: Any, *arguments: Any) -> Any:
+    return generic[arguments]
+
+
 @st.composite
 def _sets(draw: st.DrawFn) -> Fitting:
     item = draw(_hashable_scalars)
-    kind = draw(st.sampled_from([set, frozenset]))
-    return kind[item], kind(draw(st.lists(_HASHABLE[item], max_size=3)))  # type: ignore[index]
+    kind: Any = draw(st.sampled_from([set, frozenset]))
+    return _of(kind, item), kind(draw(st.lists(_HASHABLE[item], max_size=3)))
 
 
 @st.composite
 def _lists(draw: st.DrawFn, inner: SearchStrategy[Fitting]) -> Fitting:
     annotation, value = draw(inner)
-    count = draw(st.integers(0, 2))
-    return draw(
-        st.sampled_from(
-            [
-                (list[annotation], [value] * count),
-                (tuple[annotation, ...], (value,) * count),
-                (deque[annotation], deque([value] * count)),
-                (typing.Sequence[annotation], [value] * count),
-                (dict[str, annotation], {f"key{i}": value for i in range(count)}),
-            ]
-        )
-    )
+    items = [value] * draw(st.integers(0, 2))
+    choices: list[Fitting] = [
+        (_of(list, annotation), items),
+        (_of(tuple, annotation, ...), tuple(items)),
+        (_of(deque, annotation), deque(items)),
+        (_of(typing.Sequence, annotation), items),
+        (_of(dict, str, annotation), {f"key{index}": item for index, item in enumerate(items)}),
+    ]
+    return draw(st.sampled_from(choices))
 
 
 @st.composite
@@ -200,23 +203,21 @@ def _dicts(draw: st.DrawFn, inner: SearchStrategy[Fitting]) -> Fitting:
     key = draw(_hashable_scalars)
     annotation, value = draw(inner)
     keys = draw(st.lists(_HASHABLE[key], max_size=2))
-    return dict[key, annotation], dict.fromkeys(keys, value)
+    return _of(dict, key, annotation), dict.fromkeys(keys, value)
 
 
 @st.composite
 def _unions(draw: st.DrawFn, inner: SearchStrategy[Fitting]) -> Fitting:
     choices = draw(st.lists(inner, min_size=1, max_size=3))
     annotations = [annotation for annotation, _ in choices]
-    return typing.Union[tuple(annotations)], draw(st.sampled_from([value for _, value in choices]))  # noqa: UP007
+    return _of(typing.Union, *annotations), draw(st.sampled_from([value for _, value in choices]))
 
 
 @st.composite
 def _tuples(draw: st.DrawFn, inner: SearchStrategy[Fitting]) -> Fitting:
     choices = draw(st.lists(inner, min_size=1, max_size=3))
-    return (
-        tuple[tuple(annotation for annotation, _ in choices)],  # type: ignore[misc]
-        tuple(value for _, value in choices),
-    )
+    annotations = [annotation for annotation, _ in choices]
+    return _of(tuple, *annotations), tuple(value for _, value in choices)
 
 
 fitting: SearchStrategy[Fitting] = st.recursive(

@@ -1,6 +1,5 @@
 import sys
 import types
-from collections.abc import Iterator
 
 import pytest
 
@@ -26,7 +25,8 @@ def test_a_class_is_found_by_its_reference(cls: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "os:path", "os:nothing", "os", "", ":", "builtins:print", "json:decoder.JSONDecoder"]
+    "name",
+    ["os:system", "os:path", "os:nothing", "os", "", ":", "builtins:print", "json:decoder.JSONDecoder"],
 )
 def test_what_is_no_class_is_not_found(name: str) -> None:
     with pytest.raises(LookupError):
@@ -85,13 +85,13 @@ def test_no_code_of_a_module_runs_for_a_name(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
+def script(monkeypatch: pytest.MonkeyPatch) -> type:
     """A class of a script that runs as __main__."""
     cls = type("Transcript", (), {"__module__": "__main__"})
     main = types.ModuleType("__main__")
     main.__dict__["Transcript"] = cls
     monkeypatch.setitem(sys.modules, "__main__", main)
-    yield cls
+    return cls
 
 
 def test_a_class_of_a_script_has_the_name_that_workers_know(script: type) -> None:
@@ -104,4 +104,7 @@ def test_a_class_of_a_script_has_the_name_that_workers_know(script: type) -> Non
 def test_a_known_class_of_a_script_is_found_by_either_name(script: type) -> None:
     loaded = type("Transcript", (), {"__module__": "podcast"})
     assert ClassLookup([script]).find("podcast:Transcript") is script
-    assert ClassLookup([loaded]).find("__main__:Missing.Transcript".replace("Missing.", "")) in (loaded, script)
+    assert ClassLookup([loaded]).find("__main__:Missing.Transcript".replace("Missing.", "")) in (
+        loaded,
+        script,
+    )

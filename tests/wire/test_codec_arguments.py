@@ -1,6 +1,7 @@
 """The arguments of a call: what is given arrives, what is wrong is named."""
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -77,7 +78,9 @@ def test_each_error_is_one_line_with_the_path() -> None:
         "`b.path[3]`: Input should be a valid integer, got None (NoneType)",
         "`b.path[3]`: Input should be a valid string, got None (NoneType)",
     ]
-    assert message(codec, {"a": 1, "c": [{"x": 1}]}).startswith("`c[0]`: Input should be an instance of Point")
+    assert message(codec, {"a": 1, "c": [{"x": 1}]}).startswith(
+        "`c[0]`: Input should be an instance of Point"
+    )
 
 
 def test_errors_are_plain_data_that_starts_with_the_parameter() -> None:
@@ -104,15 +107,14 @@ def test_a_value_that_cannot_travel_is_named_by_its_parameter() -> None:
 
 
 def test_a_parameter_whose_type_cannot_travel_is_named() -> None:
-    with pytest.raises(UntransferableType, match="^parameter `b`: a callable cannot travel"):
+    with pytest.raises(UntransferableType, match=r"^parameter `b`: a callable cannot travel"):
         ArgumentsCodec({"a": int, "b": list[Callable[[], int]]}, [])
 
 
 def test_a_clients_json_is_read_as_pydantic_does() -> None:
     text = base64.b64encode(b"\xff\xfe").decode()
-    values = CODEC.parse_json(
-        '{"url": "a", "depth": "3", "points": [{"x": 1, "y": "2"}], "data": "%s", "grid": [[1, 2]]}' % text
-    )
+    body = {"url": "a", "depth": "3", "points": [{"x": 1, "y": "2"}], "data": text, "grid": [[1, 2]]}
+    values = CODEC.parse_json(json.dumps(body))
     assert values["depth"] == 3
     assert values["points"] == [samples.Point(x=1, y=2)]
     assert values["data"] == b"\xff\xfe"
@@ -151,4 +153,7 @@ def test_there_is_a_json_schema_for_every_signature() -> None:
     assert schema["required"] == ["url"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["data"]["type"] == "string"
-    assert ArgumentsCodec({"a": samples.Holder, "b": complex}, []).json_schema()["properties"].keys() == {"a", "b"}
+    assert ArgumentsCodec({"a": samples.Holder, "b": complex}, []).json_schema()["properties"].keys() == {
+        "a",
+        "b",
+    }

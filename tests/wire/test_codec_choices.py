@@ -1,7 +1,7 @@
 """Values that look alike in JSON keep their own type."""
 
 import enum
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any, Literal, Union
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from tests.wire.equality import same
 
 POINT = samples.Point(x=1, y=2)
 PLACE = samples.Place(x=1, y=2)
-NOW = datetime(2024, 2, 29, 12, 30, tzinfo=timezone.utc)
+NOW = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
 
 
 def carried(annotation: Any, value: Any) -> Any:

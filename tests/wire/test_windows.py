@@ -151,6 +151,14 @@ def test_a_reader_that_keeps_up_with_large_items_gives_credit_at_once() -> None:
     assert window.consumed(100_000) == Credit(1, 100_000)
 
 
+def test_a_reader_that_lags_gives_credit_for_half_a_window_at_once() -> None:
+    window = ReceiveWindow(16, 1 << 20)
+    for _ in range(8):
+        window.received(130_000)
+    given = [window.consumed(130_000) for _ in range(5)]
+    assert given == [*[None] * 4, Credit(5, 650_000)]
+
+
 def test_a_finished_stream_gives_no_more_credit() -> None:
     window = ReceiveWindow(2, 100)
     window.received(10)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import queue
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +18,8 @@ LIMIT = 10.0  # seconds after which a test that waits for a thread fails
 THRESHOLD = 0.03
 BLOCKING = 5 * THRESHOLD  # long enough to be reported on a busy machine too
 WAITING = 3 * THRESHOLD
+
+only_on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread's work is not known")
 
 
 class Reports:
@@ -207,6 +211,35 @@ async def test_a_late_answer_is_no_blockage_when_no_callback_runs(
     with watch:
         await asyncio.sleep(WAITING)
     assert reports.empty()
+
+
+@only_on_linux
+async def test_another_thread_that_keeps_the_interpreters_lock_is_no_blockage(
+    watch: LoopWatch, reports: Reports
+) -> None:
+    keep_lock = ctypes.PyDLL(None).usleep  # unlike functions of a CDLL, it does not release the lock
+    with watch:
+        for _ in range(4):
+            other = threading.Thread(target=keep_lock, args=(int(WAITING * 1e6),))
+            other.start()
+            while other.is_alive():
+                sum(range(10_000))
+                await asyncio.sleep(0)
+    assert reports.empty()
+
+
+@only_on_linux
+async def test_a_callback_that_works_without_releasing_the_lock_is_a_blockage(
+    watch: LoopWatch, reports: Reports
+) -> None:
+    with watch:
+        end = time.monotonic() + LIMIT
+        while reports.empty() and time.monotonic() < end:
+            sum(range(2_000_000))
+        where = line() - 1
+        blockage = reports.next()
+    assert blockage.file == __file__
+    assert blockage.line in {where - 1, where}
 
 
 async def test_a_report_that_fails_is_logged_and_the_watch_goes_on(caplog: pytest.LogCaptureFixture) -> None:
