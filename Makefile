@@ -6,6 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
+# A process per core; one that has nothing left to do takes tests from another.
+PARALLEL ?= --numprocesses auto --maxprocesses 8 --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types unit quick format wheel clean
 
@@ -26,10 +29,10 @@ types: $(VENV)/.installed-dev  ## mypy and pyright, both strict
 	$(PY) -m pyright
 
 unit: $(VENV)/.installed-dev  ## pytest, all of it
-	$(PY) -m pytest
+	$(PY) -m pytest $(PARALLEL)
 
 quick: $(VENV)/.installed-dev  ## pytest without the slow tests
-	$(PY) -m pytest -m 'not slow'
+	$(PY) -m pytest $(PARALLEL) -m 'not slow'
 
 format: $(VENV)/.installed-dev  ## put the code into shape
 	$(PY) -m ruff check --fix
@@ -48,5 +51,6 @@ $(VENV)/.installed-run: EXTRAS := transcribe
 $(VENV)/.installed-dev: EXTRAS := dev,transcribe
 $(VENV)/.installed-run $(VENV)/.installed-dev: pyproject.toml
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@echo "installing fchains and what it needs into $(VENV), which takes a minute or so"
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[$(EXTRAS)]'
 	@touch $@

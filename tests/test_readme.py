@@ -83,8 +83,18 @@ def test_a_program_prints_what_the_readme_shows(block: Block, output: str, folde
 @pytest.mark.parametrize(("command", "output"), [pytest.param(*c[:2], id=f"line {c[2]}") for c in commands()])
 def test_a_command_prints_what_the_readme_shows(command: str, output: str, folder: Path) -> None:
     tool, *arguments = shlex.split(command)
-    modules = {"fchains": ["-c", "from fchains.cli import main; main()"], "pytest": ["-m", "pytest"]}
+    modules = {
+        "fchains": ["-c", "from fchains.cli import main; main()"],
+        "pytest": ["-m", "pytest"],
+        "python": [],
+    }
 
     shown = run(folder, sys.executable, *modules[tool], *arguments)
 
     assert re.sub(r"in \d+\.\d+s", "in 0.01s", shown) == output
+
+
+def test_every_named_file_that_is_right_can_be_imported(folder: Path) -> None:
+    names = {path.stem for path in folder.glob("*.py")} - {"wrong"}
+
+    assert run(folder, sys.executable, "-c", f"import {', '.join(sorted(names))}") == ""

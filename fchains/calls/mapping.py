@@ -47,6 +47,7 @@ def start_map(
         raise TypeError(f"{definition.name}.map() takes an iterable or an async iterable, not {items!r}")
     window = Window(max_in_flight or max(LEAST_WINDOW, 2 * capacity(definition)))
     shared = dict(kwargs or {})
+    definition.signature.check_names(shared)
 
     def submit(item: Any) -> Call[Any]:
         args = tuple(item) if star else (item,)

@@ -130,6 +130,8 @@ def _is_async(resource: Resource[Any]) -> bool:
 
 
 async def _to_thread(function: Callable[[], T], /) -> T:
+    if not threading.main_thread().is_alive():  # the process is at its end: executors take nothing more
+        return function()
     return await asyncio.to_thread(function)
 
 

@@ -9,12 +9,15 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from fchains.calls.context import ACTIVE, PLACE
+from fchains.calls.context import PLACE
 from fchains.calls.invocation import Failed, FailureKind
 from fchains.calls.loglines import LogSink
 from fchains.calls.portal import Portal, portal
 from fchains.calls.runner import ALL_CAPABILITIES, Capability, Chain, Channel, Deployment, Runner
+from fchains.calls.sources import StreamBuffer
+from fchains.calls.unread import OpenStreams
 from fchains.definition.checks import check_graph
 from fchains.definition.graph import CallGraph
 from fchains.definition.handle import definition_of
@@ -51,6 +54,10 @@ class Session(abc.ABC):
             DefinitionError: the chain is declared wrongly.
             NotDeployed: the running chain does not contain it.
         """
+
+    def opened(self, stream: StreamBuffer[Any]) -> None:
+        """Told of each stream that is opened through it."""
+        return
 
 
 class Starting:
@@ -104,6 +111,10 @@ class RunnerSession(Session):
         self._lock = threading.Lock()
         self._started: dict[Overrides, list[Starting]] = {}
         self._closed = False
+        self._streams = OpenStreams()
+
+    def opened(self, stream: StreamBuffer[Any]) -> None:
+        self._streams.add(stream)
 
     def route(self, definition: Definition) -> Route:
         overrides = current_overrides()
@@ -130,8 +141,12 @@ class RunnerSession(Session):
             self._closed = True
             started = [starting for group in self._started.values() for starting in group]
             self._started.clear()
-        for starting in reversed(started):
-            await starting.aclose(drain=drain)
+        leaving = asyncio.get_running_loop().create_task(self._streams.cancel_unread())
+        try:
+            for starting in reversed(started):
+                await starting.aclose(drain=drain)
+        finally:
+            leaving.cancel()
         await self.runner.aclose()
 
     def _end(self, overrides: Overrides) -> None:
@@ -231,16 +246,3 @@ def _version(definitions: Mapping[str, Definition]) -> str:
         digest.update(f"{name}:{definition.file}:{code.co_firstlineno}".encode())
         digest.update(code.co_code)
     return digest.hexdigest()[:12]
-
-
-def current_session() -> Session:
-    """Where calls made here go: the running replica's chain, the innermost `use_runner`, the default."""
-    active = ACTIVE.get()
-    if active is not None:
-        return active.session
-    place = PLACE.get()
-    if place is not None:
-        return place.session
-    from fchains.calls.using import session_in_use
-
-    return session_in_use()

@@ -78,6 +78,11 @@ class StreamBuffer(Generic[T]):
         """Whether the reader has taken all that came; if not, it is the reader who pauses."""
         return not self._items
 
+    @property
+    def taken(self) -> int:
+        """Items that the reader has taken."""
+        return self._received - len(self._items)
+
     def put(self, payload: Payload) -> None:
         """An item came."""
         with self._lock:

@@ -10,11 +10,11 @@ from typing import Any
 from fchains.calls.call import Call
 from fchains.calls.cell import Cell
 from fchains.calls.context import ACTIVE, ActiveCall
+from fchains.calls.current import current_session
 from fchains.calls.dispatch import Dispatch, Plan
 from fchains.calls.opening import ResultOpener
 from fchains.calls.portal import portal
 from fchains.calls.runner import Capability
-from fchains.calls.session import current_session
 from fchains.calls.settings import UNSET, CallSettings
 from fchains.calls.sources import StreamBuffer
 from fchains.calls.stream import Stream
@@ -96,9 +96,10 @@ def start_stream(
     buffer: StreamBuffer[Any] = StreamBuffer(opener, definition.name)
     plan, uploads = _plan(definition, args, kwargs, settings, None)
     active = ACTIVE.get()
+    session = current_session()
     dispatch = Dispatch(
         plan,
-        current_session().route(definition),
+        session.route(definition),
         portal(),
         buffer,
         opener,
@@ -107,6 +108,7 @@ def start_stream(
         on_settled=_adopt(active),
     )
     buffer.feeder = dispatch
+    session.opened(buffer)
     _begin(dispatch, active)
     return Stream(buffer, definition.name)
 

@@ -91,6 +91,11 @@ def definitions(calls: object) -> object:
 
 
 def _fault(name: str, resource: object, injected: Mapping[str, object]) -> tuple[str, str] | None:
+    if not isinstance(cast("object", name), str):
+        return (
+            f"`resources` names {shown(name)}, which is no name of a parameter",
+            f"write for example resources={{{next(iter(injected), 'model')!r}: …}}",
+        )
     if name not in injected:
         message = f"`resources` names {name!r}, which is no injected parameter{did_you_mean(name, injected)}"
         return message, f"those are {', '.join(injected) or 'none'}"

@@ -40,7 +40,9 @@ def is_raised_by_user(error: BaseException) -> bool:
 
 def place_of(error: BaseException) -> str:
     """The line of user code that an exception came through last, as `file:line, in name`; else nothing."""
-    frames = [frame for frame in _users(traceback.extract_tb(error.__traceback__)) if frame.filename[0] != "<"]
+    frames = [
+        frame for frame in _users(traceback.extract_tb(error.__traceback__)) if frame.filename[0] != "<"
+    ]
     return f"{frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
 
 

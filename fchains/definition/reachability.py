@@ -21,6 +21,7 @@ from typing import cast
 from fchains.definition.code_names import CodeNames, Use, names_in
 from fchains.definition.first_party import FirstParty
 from fchains.definition.handle import AnyChainlet
+from fchains.definition.injected import Injected
 from fchains.definition.inspection import (
     MISSING,
     closure_cells,
@@ -30,7 +31,7 @@ from fchains.definition.inspection import (
     module_names,
     namespace,
 )
-from fchains.definition.resource import Injected, Resource
+from fchains.definition.resource import Resource
 from fchains.definition.spec import Definition
 
 # Data that code refers to may be large; a chainlet that hides behind more than this needs `calls=[…]`.

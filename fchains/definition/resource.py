@@ -16,6 +16,7 @@ from collections.abc import (
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
+from fchains.definition.injected import Injected
 from fchains.definition.overrides import overriding
 from fchains.definition.problems import Problem, place_of, report
 from fchains.definition.signature import Signature, read_signature
@@ -24,18 +25,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Style = Literal["plain", "async", "generator", "async generator"]
-
-
-class Injected:
-    """What `use()` leaves as a parameter's default: the resource to put there."""
-
-    __slots__ = ("resource",)
-
-    def __init__(self, resource: Resource[Any]) -> None:
-        self.resource = resource
-
-    def __repr__(self) -> str:
-        return f"use({self.resource.name})"
 
 
 class Resource(Generic[T_co]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fchains.definition.injected import Injected
 from fchains.definition.problems import Problem, close_match
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ class Signature:
             raise TypeError(f"{self.subject}.remote() misses {missing}: {self.describe()}")
         return bound
 
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse what is no parameter that callers pass, before there are calls to bind.
+
+        Raises:
+            TypeError: a name is unknown, or that of an injected parameter.
+        """
+        for name in names:
+            if name not in self.names:
+                raise TypeError(self._refuse_keyword(name))
+
     def describe(self) -> str:
         """How to call the function, as `name(a, b=…)`."""
         shown = [p.name if p.required else f"{p.name}=…" for p in self.parameters]
@@ -97,8 +108,6 @@ def read_signature(
     function: Callable[..., object], subject: str, place: tuple[str, int]
 ) -> tuple[Signature, list[Problem]]:
     """Read a function's signature; kinds of parameters that a call cannot name are problems."""
-    from fchains.definition.resource import Injected
-
     problems: list[Problem] = []
     parameters: list[Parameter] = []
     injected: dict[str, Resource[object]] = {}

@@ -25,12 +25,19 @@ logger = logging.getLogger(__name__)
 
 
 class InlineRunner(Runner):
-    """Runs chains in this process; for tests, debuggers and notebooks."""
+    """Runs chains in this process; for tests, debuggers and notebooks.
+
+    Args:
+        health_interval: seconds between two looks at a replica whose chainlets have a health function.
+    """
 
     name = "inline"
 
+    def __init__(self, *, health_interval: float = 5.0) -> None:
+        self._health_interval = health_interval
+
     async def start(self, chain: Chain) -> InlineDeployment:
-        deployment = InlineDeployment(chain)
+        deployment = InlineDeployment(chain, self._health_interval)
         await deployment.start()
         return deployment
 
@@ -38,7 +45,7 @@ class InlineRunner(Runner):
 class InlineDeployment(Deployment):
     """A chain in this process; lives on the portal's loop."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, health_interval: float) -> None:
         members: dict[str, list[Definition]] = {}
         self._sets: dict[str, ReplicaSet] = {}
         for name, definition in chain.definitions.items():
@@ -46,8 +53,9 @@ class InlineDeployment(Deployment):
             members.setdefault(serving.replica_group, []).append(serving)
         session = chain.nested or ChainSession(chain, lambda: self)
         for together in members.values():
-            replicas = ReplicaSet(chain, together, session, self._flush)
+            replicas = ReplicaSet(chain, together, session, self._flush, health_interval)
             self._sets.update({member.name: replicas for member in together})
+        self._definitions = chain.definitions
         self._environment = _Environment(chain.definitions)
         self._capture = Capture(chain.log_sink, _owner) if chain.log_sink is not None else None
 
@@ -58,6 +66,14 @@ class InlineDeployment(Deployment):
             self._capture.__enter__()
         for replicas in set(self._sets.values()):
             replicas.scale()
+        for definition in self._definitions.values():
+            if definition.options.volumes:
+                paths = ", ".join(definition.options.volumes)
+                logger.warning(
+                    "%s: the inline runner mounts no volumes; %s is what this machine has there",
+                    definition.name,
+                    paths,
+                )
 
     def _flush(self, owner: Owner) -> None:
         """The call is over: the line that it began and did not end is a line all the same."""

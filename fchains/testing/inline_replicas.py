@@ -35,6 +35,7 @@ class InlineReplica:
         self.name = name
         self.ready = False
         self.retired = False
+        self.watch: asyncio.Task[None] | None = None
         self.loads: dict[str, int] = dict.fromkeys(owner.members, 0)
         self.portal = Portal(f"fchains-{name}")
         self._owner = owner
@@ -62,6 +63,8 @@ class InlineReplica:
 
     async def aclose(self) -> None:
         """Tear down and end the thread; code that does not end keeps its thread."""
+        if self.watch is not None and self.watch is not asyncio.current_task():
+            self.watch.cancel()
         closing = asyncio.wrap_future(self.portal.submit(self.replica.aclose()))
         done, _ = await asyncio.wait([closing], timeout=0.0 if self.load else CLOSE_SECONDS)
         if done:
@@ -87,7 +90,9 @@ class ReplicaSet:
         members: Sequence[Definition],
         session: Session,
         flush: Callable[[Owner], None],
+        health_interval: float,
     ) -> None:
+        self._health_interval = health_interval
         self.flush = flush
         self.chain = chain
         self.members = {member.name: member for member in members}
@@ -161,6 +166,8 @@ class ReplicaSet:
             return
         logger.error("%s; the replica is replaced", why)
         replica.retired = True
+        if not replica.load:
+            self._remove(replica)
         self.scale()
         self._hand_out()
 
@@ -266,6 +273,15 @@ class ReplicaSet:
         else:
             self._restarts = self._restarts.reset()
             self._hand_out()
+            if any(member.options.health is not None for member in self.members.values()):
+                replica.watch = self.portal.loop.create_task(self._watch_health(replica))
+
+    async def _watch_health(self, replica: InlineReplica) -> None:
+        well = True
+        while well:
+            await asyncio.sleep(self._health_interval)
+            well = await asyncio.wrap_future(replica.portal.submit(replica.replica.healthy()))
+        self.replace(replica, f"{self._label}, replica {replica.name}: its health function says no")
 
     def _setup_failed(self, replica: InlineReplica, error: Exception) -> None:
         self._replicas.remove(replica)

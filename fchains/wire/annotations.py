@@ -14,18 +14,15 @@ from collections.abc import Callable
 from typing import Annotated, Any, NewType, ParamSpec, TypeVar
 
 import typing_extensions
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 
 from fchains.wire.arraytypes import ArrayType, element_type, is_array
 from fchains.wire.refusal import PROTECTS, UntransferableType, name_of
 
-_BARE: dict[object, object] = {
-    list: list[JsonValue],
-    set: set[JsonValue],
-    frozenset: frozenset[JsonValue],
-    collections.deque: collections.deque[JsonValue],
-    tuple: tuple[JsonValue, ...],
-    dict: dict[JsonValue, JsonValue],
+_BARE: dict[Any, tuple[Any, ...]] = {
+    **dict.fromkeys((list, set, frozenset, collections.deque), (Any,)),
+    tuple: (Any, ...),
+    dict: (Any, Any),
 }
 _FACTORIES: dict[object, str] = {threading.Lock: "threading.Lock"}
 _CALLABLE: object = collections.abc.Callable
@@ -59,8 +56,7 @@ class _Preparation:
     def of(self, annotation: Any) -> Any:
         """The prepared annotation; the same object where nothing had to change."""
         if annotation is Any or annotation is object:
-            self.loose = True
-            return JsonValue
+            return self._json_value()
         if isinstance(annotation, TypeVar | ParamSpec):
             raise UntransferableType(
                 annotation,
@@ -100,9 +96,7 @@ class _Preparation:
         if is_array(origin or annotation):
             return Annotated[origin or annotation, ArrayType(element_type(arguments))]
         if not arguments:
-            bare = _BARE.get(origin or annotation)
-            self.loose = self.loose or bare is not None
-            return annotation if bare is None else bare
+            return self._bare(origin or annotation) or annotation
         if origin is Annotated:
             inner = self.of(annotation.__origin__)
             return Annotated[(inner, *annotation.__metadata__)] if inner is not arguments[0] else annotation
@@ -111,6 +105,19 @@ class _Preparation:
         if getattr(origin, "__module__", "") in _CONTAINER_MODULES and origin is not _CALLABLE:
             return self._rebuilt(annotation, arguments, lambda parts: origin[parts])
         return annotation
+
+    def _json_value(self) -> Any:
+        from pydantic import JsonValue
+
+        self.loose = True
+        return JsonValue
+
+    def _bare(self, container: Any) -> Any:
+        """A container without type arguments holds values like JSON."""
+        arguments = _BARE.get(container)
+        if arguments is None:
+            return None
+        return container[tuple(self._json_value() if each is Any else each for each in arguments)]
 
     def _rebuilt(
         self, annotation: Any, arguments: tuple[Any, ...], make: Callable[[tuple[Any, ...]], Any]

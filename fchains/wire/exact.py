@@ -1,102 +1,36 @@
 """Whether JSON carries the values of a core schema exactly, and the schema to write them with.
 
 `exact_schema` copies a schema for serialization only. It gives up at a node that JSON does not
-carry exactly, or that has a key not listed here, so what pydantic adds later is never assumed
-to be exact. In the copy
-- a bool is no int and no float, so that the receiver refuses it as it would in Python;
-- temporal values, decimals and UUIDs must be of the very class, their zone none or UTC;
-- floats keep NaN and infinity, whatever the configuration of the model around them says.
+carry exactly, or that has a key not listed in `exact_keys`, so what pydantic adds later is never
+assumed to be exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
 from typing import Any, cast
 from uuid import UUID
 
-from pydantic_core import TzInfo, core_schema
+from fchains.wire.exact_keys import EVERYWHERE, KNOWN_KEYS, NEEDED
+from fchains.wire.exact_rewrites import CLASSES, REWRITES, Inexact, Node
 
-Node = dict[str, Any]
-
-_FLOATS = core_schema.CoreConfig(ser_json_inf_nan="constants")
-_BOUNDS = {"le", "ge", "lt", "gt"}
-_LENGTHS = {"min_length", "max_length", "fail_fast", "strict"}
-_TEMPORAL = _BOUNDS | {"now_op", "now_utc_offset", "tz_constraint", "microseconds_precision"}
-_TEXT = {"pattern", "regex_engine", "strip_whitespace", "to_lower", "to_upper", "ascii_only"}
-_DEFAULT = {"default", "default_factory", "default_factory_takes_data", "validate_default", "copy_default"}
-_FIELD = {"schema", "required", "frozen", "validation_alias", "serialization_alias"}
-_CLASS = {"cls", "schema", "config", "frozen", "revalidate_instances", "generic_origin"}
-_KNOWN_KEYS: dict[str, set[str]] = {
-    "none": set(),
-    "bool": set(),
-    "int": _BOUNDS | {"multiple_of"},
-    "float": _BOUNDS | {"multiple_of", "allow_inf_nan"},
-    "str": _LENGTHS | _TEXT | {"coerce_numbers_to_str"},
-    "decimal": _BOUNDS | {"multiple_of", "allow_inf_nan", "max_digits", "decimal_places"},
-    "uuid": {"version"},
-    "date": _TEMPORAL,
-    "datetime": _TEMPORAL,
-    "time": _TEMPORAL,
-    "timedelta": _TEMPORAL,
-    "enum": {"cls", "members", "sub_type", "missing"},
-    "literal": {"expected"},
-    "list": _LENGTHS | {"items_schema"},
-    "set": _LENGTHS | {"items_schema"},
-    "frozenset": _LENGTHS | {"items_schema"},
-    "tuple": _LENGTHS | {"items_schema", "variadic_item_index"},
-    "dict": _LENGTHS | {"keys_schema", "values_schema"},
-    "nullable": {"schema"},
-    "default": {"schema"} | _DEFAULT,
-    "union": {"choices", "mode"},
-    "tagged-union": {"choices", "discriminator", "from_attributes"},
-    "typed-dict": {"fields", "cls", "cls_name", "config", "extra_behavior", "total", "computed_fields"},
-    "typed-dict-field": _FIELD,
-    "model": _CLASS | {"custom_init", "root_model"},
-    "model-fields": {"fields", "model_name", "computed_fields", "extra_behavior", "from_attributes"},
-    "model-field": _FIELD,
-    "dataclass": _CLASS | {"fields", "post_init", "slots"},
-    "dataclass-args": {"fields", "dataclass_name", "computed_fields", "collect_init_only"},
-    "dataclass-field": _FIELD | {"name", "kw_only", "init"},
-    "definitions": {"schema", "definitions"},
-    "definition-ref": {"schema_ref"},
-}
-_EVERYWHERE = {"type", "ref", "metadata", "strict"}
 _CHILDREN = ("schema", "items_schema", "keys_schema", "values_schema", "choices", "fields", "definitions")
-_NEEDED = {
-    "list": {"items_schema"},
-    "set": {"items_schema"},
-    "frozenset": {"items_schema"},
-    "tuple": {"items_schema"},
-    "dict": {"keys_schema", "values_schema"},
-}
-_CLASSES: dict[str, type] = {
-    "date": date,
-    "datetime": datetime,
-    "time": time,
-    "timedelta": timedelta,
-    "decimal": Decimal,
-    "uuid": UUID,
-}
 _JSON_KINDS = {
     "none": "null",
     "bool": "bool",
     "int": "int",
     "float": "float",
     "str": "string",
-    **dict.fromkeys(_CLASSES, "string"),
+    **dict.fromkeys(CLASSES, "string"),
     **dict.fromkeys(("list", "set", "frozenset", "tuple"), "array"),
     **dict.fromkeys(("dict", "typed-dict", "model", "dataclass", "tagged-union"), "object"),
 }
 _VALUE_KINDS: dict[type, str] = {type(None): "null", bool: "bool", int: "int", str: "string"}
 _IMMUTABLE = (type(None), bool, int, float, str, bytes, Enum, date, time, timedelta, tzinfo, Decimal, UUID)
-
-
-class Inexact(Exception):
-    """JSON does not carry these values exactly."""
 
 
 @dataclass(slots=True)
@@ -137,11 +71,11 @@ class _Copy:
 
     def node(self, node: Node) -> Node:
         kind = node["type"]
-        known = _KNOWN_KEYS.get(kind)
+        known = KNOWN_KEYS.get(kind)
         if (
             known is None
-            or not node.keys() <= known | _EVERYWHERE
-            or not _NEEDED.get(kind, set()) <= node.keys()
+            or not node.keys() <= known | EVERYWHERE
+            or not NEEDED.get(kind, set()) <= node.keys()
         ):
             raise Inexact(kind)
         if check := _CHECKS.get(kind):
@@ -150,7 +84,7 @@ class _Copy:
         for key in _CHILDREN:
             if key in copied:
                 copied[key] = self.each(copied[key])
-        if rewrite := _REWRITES.get(kind):
+        if rewrite := REWRITES.get(kind):
             copied = rewrite(copied)
         return {**copied, "ref": node["ref"]} if "ref" in node else copied
 
@@ -274,60 +208,6 @@ def _check_dataclass(copy: _Copy, node: Node) -> None:
     copy.classes[node["cls"]] = None
 
 
-def _only_int(copied: Node) -> Node:
-    return {"type": "union", "choices": [copied, {"type": "bool"}]}
-
-
-def _only_float(copied: Node) -> Node:
-    return {"type": "union", "choices": [copied, {"type": "bool"}, {"type": "int"}]}
-
-
-def _checked(copied: Node) -> Node:
-    kind: str = copied["type"]
-    check = _check_clock if kind in ("datetime", "time") else _check_class
-    function = core_schema.plain_serializer_function_ser_schema(
-        check(_CLASSES[kind]), return_schema=cast("core_schema.CoreSchema", {"type": kind})
-    )
-    return {**copied, "serialization": function}
-
-
-def _only_instances(copied: Node) -> Node:
-    # Alone, models and dataclasses are written by their attributes, whatever class the value has;
-    # as choices of a union they must be instances of theirs.
-    return {"type": "union", "choices": [{**copied, "config": _FLOATS}, {"type": "none"}]}
-
-
-def _check_class(cls: type) -> Callable[[Any], object]:
-    def check(value: object) -> object:
-        if type(value) is not cls:
-            raise Inexact(cls)
-        return value
-
-    return check
-
-
-def _check_clock(cls: type) -> Callable[[Any], object]:
-    def check(value: Any) -> object:
-        exact: bool = type(value) is cls
-        if not exact or value.fold or not _survives(value.tzinfo):
-            raise Inexact(cls)
-        return value
-
-    return check
-
-
-def _survives(zone: tzinfo | None) -> bool:
-    """Whether pydantic makes an equal time zone of what ISO 8601 says about it."""
-    if type(zone) is TzInfo:
-        offset = zone.utcoffset(None)
-        return offset is not None and not offset % timedelta(minutes=1)
-    return zone is None or zone is UTC
-
-
-def _without_computed(copied: Node) -> Node:
-    return {**copied, "computed_fields": []}
-
-
 _CHECKS: dict[str, Callable[[_Copy, Node], None]] = {
     "enum": _check_values,
     "literal": _check_values,
@@ -339,14 +219,4 @@ _CHECKS: dict[str, Callable[[_Copy, Node], None]] = {
     "model-fields": _check_model_fields,
     "model": _check_model,
     "dataclass": _check_dataclass,
-}
-_REWRITES: dict[str, Callable[[Node], Node]] = {
-    "int": _only_int,
-    "float": _only_float,
-    "model": _only_instances,
-    "dataclass": _only_instances,
-    "model-fields": _without_computed,
-    "dataclass-args": _without_computed,
-    "typed-dict": lambda copied: {**copied, "config": _FLOATS, "computed_fields": []},
-    **dict.fromkeys(_CLASSES, _checked),
 }

@@ -17,7 +17,6 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import ByteSize
 from pydantic_core import TzInfo
 
 from fchains.wire.refusal import Refused, name_of
@@ -109,7 +108,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("uuid", uuid.UUID, str, uuid.UUID),
     Kind("range", range, lambda v: [v.start, v.stop, v.step], lambda t: range(*t)),
     Kind("pattern", re.Pattern, _write_pattern, _read_pattern),
-    Kind("bytesize", ByteSize, int, ByteSize),
     *(Kind(cls.__name__, cls, str, cls) for cls in _IP_CLASSES),
     Kind("path", type(pathlib.Path()), str, pathlib.Path),
     Kind("pure_posix_path", pathlib.PurePosixPath, str, pathlib.PurePosixPath),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
 
-from pydantic import AnyUrl, BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel
 
 from fchains.errors import SerializationError
 from fchains.wire.refusal import name_of
@@ -20,11 +20,8 @@ from fchains.wire.tree import Reader, ReadHandler, Tree, WriteHandler, Writer
 from fchains.wire.typenames import find_class, name_class
 
 _DATA_BASES = (str, bytes, int, float, complex, list, dict, tuple, set, frozenset, BaseException)
-_SECRETS: dict[str, Callable[[Any], object]] = {
-    "SecretStr": SecretStr,
-    "SecretBytes": SecretBytes,
-    "Secret": Secret[Any],
-}
+# pydantic.types and pydantic.networks cost more to import than the rest of this package.
+SECRETS = frozenset(("SecretStr", "SecretBytes", "Secret"))
 
 
 def is_model(cls: type) -> bool:
@@ -50,7 +47,7 @@ def is_enum(cls: type) -> bool:
 def is_url(cls: type) -> bool:
     """Whether the class is one of pydantic's URL classes, or derived from one."""
     return any(
-        base.__module__ == AnyUrl.__module__ and hasattr(base, "unicode_string") for base in cls.__mro__
+        base.__module__ == "pydantic.networks" and hasattr(base, "unicode_string") for base in cls.__mro__
     )
 
 
@@ -136,21 +133,32 @@ def _read_flags(reader: Reader, tree: dict[str, Tree]) -> object:
     return _class_of(reader, tree, is_enum)(reader.read(tree["v"]))
 
 
-def _write_url(writer: Writer, value: AnyUrl) -> Tree:
-    cls = type(value)
-    return {**writer.tag("url", value.unicode_string()), "c": name_class(writer, cls)}
+def is_secret(cls: type) -> bool:
+    """Whether the class is one of pydantic's secrets."""
+    return cls.__module__ == "pydantic.types" and cls.__name__ in SECRETS
+
+
+def _write_url(writer: Writer, value: Any) -> Tree:
+    name = name_class(writer, value.__class__)
+    return {**writer.tag("url", value.unicode_string()), "c": name}
 
 
 def _read_url(reader: Reader, tree: dict[str, Tree]) -> object:
     return _class_of(reader, tree, is_url)(tree["v"])
 
 
-def _write_secret(writer: Writer, value: SecretStr | SecretBytes | Secret[Any]) -> Tree:
-    return {**writer.tag("secret", writer.write(value.get_secret_value())), "c": type(value).__name__}
+def _write_secret(writer: Writer, value: Any) -> Tree:
+    name: str = value.__class__.__name__
+    return {**writer.tag("secret", writer.write(value.get_secret_value())), "c": name}
 
 
 def _read_secret(reader: Reader, tree: dict[str, Tree]) -> object:
-    return _SECRETS[tree["c"]](reader.read(tree["v"]))
+    from pydantic import types
+
+    if tree["c"] not in SECRETS:
+        raise ValueError(f"the payload names a secret {tree['c']!r}")
+    make: Callable[[Any], object] = getattr(types, tree["c"])
+    return make(reader.read(tree["v"]))
 
 
 def _class_of(reader: Reader, tree: dict[str, Tree], fits: Callable[[type], bool]) -> type:
@@ -172,13 +180,11 @@ _WRITERS: tuple[tuple[Callable[[type], bool], WriteHandler], ...] = (
     (is_dataclass, _write_dataclass),
     (is_named_tuple, _write_named_tuple),
     (is_url, _write_url),
+    (is_secret, _write_secret),
 )
 
-WRITE: dict[type, WriteHandler] = {
-    SecretStr: _write_secret,
-    SecretBytes: _write_secret,
-    Secret: _write_secret,
-}
+WRITE: dict[type, WriteHandler] = {}
+"""Exact classes; none is known before it is met, `find_writer` sorts them."""
 
 READ: dict[str, ReadHandler] = {
     "model": _read_model,

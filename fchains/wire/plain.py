@@ -6,7 +6,8 @@ from typing import cast
 
 from pydantic_core import CoreConfig, CoreSchema, SchemaError, SchemaSerializer
 
-from fchains.wire.exact import Inexact, exact_schema
+from fchains.wire.exact import exact_schema
+from fchains.wire.exact_rewrites import Inexact
 
 _CONFIG = CoreConfig(ser_json_inf_nan="constants")
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pydantic import Secret, SecretBytes, SecretStr
-
+from fchains.wire.objects import is_secret
 from fchains.wire.refusal import UntransferableType, hint_for, name_of
 from fchains.wire.tagged import can_travel
 
@@ -17,7 +16,6 @@ _NO_NODES = frozenset(
     ("metadata", "config", "default", "expected", "members", "serialization", "json_schema_input_schema")
 )
 _OURS = ("pydantic", "fchains.wire")
-_SECRETS = (SecretStr, SecretBytes, Secret)
 _REFUSED = {
     "callable": ("a callable cannot travel", "pass the values it would use, or import it where it is called"),
     "generator": ("an iterable that can be read only once cannot travel", "annotate list[…] or Sequence[…]"),
@@ -94,7 +92,7 @@ def _note(kind: str, node: dict[str, Any], found: Survey, *, guarded: bool) -> N
         classes: set[type] = {type(each) for each in node["expected"]}
         found.classes.update((each, None) for each in classes if each.__module__ != "builtins")
     elif kind == "is-instance" and isinstance(cls, type):
-        found.lossy = found.lossy or cls in _SECRETS
+        found.lossy = found.lossy or is_secret(cls)
         if not guarded and not can_travel(cls):
             raise UntransferableType(cls, f"`{name_of(cls)}` cannot travel between processes", hint_for(cls))
     found.lossy = found.lossy or kind == "any"

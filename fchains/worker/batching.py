@@ -75,9 +75,8 @@ class BatchQueue:
 
     def cancel(self, joined: Joined, *, out_of_time: bool) -> None:
         """A caller has gone, or its time is up; the others of its batch are not concerned."""
-        name, call = self.definition.name, joined.invocation.id
-        spent = time.monotonic() - joined.received
-        joined.answer(timed_out(name, spent, call) if out_of_time else cancelled(name, call))
+        sent = joined.invocation
+        joined.answer(timed_out(sent) if out_of_time else cancelled(sent.chainlet, sent.id))
         if not self._batcher.drop(joined) and joined.batch is not None:
             joined.batch.left(joined)
 
@@ -97,7 +96,7 @@ class BatchQueue:
             step = self._batcher.next(now, self.slots.free)
             for member in step.expired:
                 joined = member.value
-                joined.answer(timed_out(self.definition.name, now - joined.received, joined.invocation.id))
+                joined.answer(timed_out(joined.invocation))
             if not step.batch:
                 break
             self.slots.take()

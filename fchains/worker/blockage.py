@@ -116,7 +116,7 @@ class LoopWatch:
         blockage: Blockage | None = None
         while not self._answered.wait(None if blockage else self._threshold):
             now = time.monotonic()
-            # A thread that keeps the interpreter's lock holds up the watch too: then only work blames the loop.
+            # A thread that keeps the interpreter's lock delays the watch too: only work then blames the loop.
             late = now - waiting_since > 2 * self._threshold
             waiting_since = now
             if late and self._processor_time() - worked < self._threshold:

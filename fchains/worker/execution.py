@@ -119,10 +119,14 @@ class Execution(abc.ABC):
 
     def allow(self, seconds: float | None) -> None:
         """Let the code go on for so many seconds, within what the caller's deadline leaves."""
+        if self._stopping:
+            return
         left = self._left()
         limits = [limit for limit in (seconds, left) if limit is not None]
-        if limits and not self._stopping:
+        if limits:
             self._arm(max(0.0, min(limits)), self._out_of_time)
+        elif self._timer is not None:
+            self._timer.cancel()
 
     def _start(self) -> None:
         self.started = True
@@ -179,8 +183,7 @@ class Execution(abc.ABC):
         return cancelled(self.definition.name, self.invocation.id)
 
     def _timeout_outcome(self) -> Failed:
-        spent = time.monotonic() - self._received
-        return timed_out(self.definition.name, spent, self.invocation.id, self.whereabouts)
+        return timed_out(self.invocation, self.whereabouts)
 
     def _never_began(self, task: asyncio.Task[None]) -> None:
         # The code's own coroutine catches what is raised in it: it was cancelled before its first step.

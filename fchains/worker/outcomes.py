@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from fchains.calls.invocation import Failed, FailureKind, Success
+from fchains.calls.invocation import Failed, FailureKind, Invocation, Success
 from fchains.definition.spec import Definition
 from fchains.errors import (
     CallCancelled,
@@ -55,7 +55,9 @@ def encode(definition: Definition, value: object) -> Payload:
             codec.decode(payload)
         except ValueError as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
-            raise InvalidResult(f"{what} of {definition.name} does not fit its annotation: {reason}") from error
+            raise InvalidResult(
+                f"{what} of {definition.name} does not fit its annotation: {reason}"
+            ) from error
     return payload
 
 
@@ -65,12 +67,18 @@ def of_bad_arguments(chainlet: str, error: InvalidArguments | SerializationError
     return failed(FailureKind.INVALID, error)
 
 
-def timed_out(chainlet: str, seconds: float, call: str, where: str = "") -> Failed:
-    """A deadline that passed in the replica."""
-    return failed(
-        FailureKind.TIMEOUT,
-        CallTimeout(f"{chainlet} ran out of time after {seconds:.3g} s{where} (call {call})"),
-    )
+def timed_out(invocation: Invocation, where: str = "") -> Failed:
+    """A deadline that passed in the replica, in the words that the caller's own watch has for it."""
+    error = CallTimeout(f"{invocation.chainlet} {limit_passed(invocation)}{where} (call {invocation.id})")
+    return failed(FailureKind.TIMEOUT, error)
+
+
+def limit_passed(invocation: Invocation) -> str:
+    """Which of an invocation's two limits passes first."""
+    timeout, remaining = invocation.timeout, invocation.remaining
+    if timeout is None or (remaining is not None and remaining < timeout):
+        return "passed the deadline of its caller"
+    return f"passed its timeout of {timeout:g} s"
 
 
 def cancelled(chainlet: str, call: str) -> Failed:

@@ -131,6 +131,7 @@ class SyncStream(StreamExecution):
         if not self.window.can_send(0):
             self.pause()
             return
+        self.allow(self.invocation.timeout)
         self._pulling = True
         self.running = self._iteration.pull(1, self._made, self._pulled)
 

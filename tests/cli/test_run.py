@@ -89,6 +89,9 @@ async def forever() -> int:
 def lies() -> int: return "no"
 
 @chainlet
+async def misuses() -> int: return await broken.remote(1)
+
+@chainlet
 def leaves() -> int: sys.exit(7)
 """
 
@@ -284,6 +287,15 @@ class TestFailures:
 
         assert done.code == 4
         assert done.err.startswith("error: InvalidResult: the result of lies")
+        assert done.err.endswith("got 'no' (str)\n")
+
+    def test_an_error_of_ours_names_the_callee_and_the_line_of_the_call(self, cli: Cli, app: Path) -> None:
+        done = cli("run", "app.py::misuses")
+
+        line = app.read_text().split("broken.remote(1)")[0].count("\n") + 1
+        assert done.code == 4
+        assert done.err.startswith("error: InvalidArguments: broken: `key`: ")
+        assert done.err.endswith(f"\n  at {app}:{line}, in misuses\n")
 
     def test_an_unknown_runner(self, cli: Cli) -> None:
         done = cli("run", "app.py::nothing", "--runner", "inlin")

@@ -116,7 +116,7 @@ async def own_ids(names: list[str]) -> list[tuple[str, str]]:
 def returns(kinds: list[str]) -> list[Any]:
     """What no type checker would let pass."""
     results: dict[str, Any] = {
-        "dict": {kind: 1 for kind in kinds},
+        "dict": dict.fromkeys(kinds, 1),
         "set": set(kinds),
         "str": "x" * len(kinds),
         "bytes": b"x" * len(kinds),
@@ -176,7 +176,10 @@ async def test_a_cancelled_member_frees_its_caller_and_the_others_get_their_resu
     with pytest.raises(asyncio.CancelledError):
         await task
     gates[f"{first} may end"].open()
-    assert await gather(running, *calls[1:]) == (2 * first, *(2 * n for n in ([2, 3] if when == "queued" else [2])))
+    assert await gather(running, *calls[1:]) == (
+        2 * first,
+        *(2 * n for n in ([2, 3] if when == "queued" else [2])),
+    )
     if when == "queued":
         assert ran == [[100], [2, 3]]
 

@@ -76,7 +76,7 @@ class Reading(BaseModel):
 
 
 class Basket(BaseModel):
-    items: list[Point] = []
+    items: list[Place] = []
     labels: dict[str, int] = Field(default_factory=dict[str, int])
     owner: str = "nobody"
 

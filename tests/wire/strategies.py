@@ -122,7 +122,7 @@ _models: list[SearchStrategy[Fitting]] = [
         st.just(samples.Basket),
         st.one_of(
             st.builds(samples.Basket),
-            st.builds(samples.Basket, items=st.just([samples.Point(x=1, y=2)])),
+            st.builds(samples.Basket, items=st.just([samples.Place(x=1, y=2)])),
             st.builds(samples.Basket, labels=st.just({"a": 1}), owner=st.text()),
         ),
     ),

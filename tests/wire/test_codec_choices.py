@@ -1,7 +1,8 @@
 """Values that look alike in JSON keep their own type."""
 
 import enum
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Literal, Union
 from uuid import UUID
 
@@ -120,7 +121,10 @@ def test_values_that_json_tells_apart_go_without_tags() -> None:
         (samples.Place | int, PLACE),
         (Answer, Answer.YES),
         (dict[UUID, set[date]], {UUID(int=1): {date(2024, 1, 1)}}),
-        (list[samples.Reading], [samples.Reading(value=1.5)]),
+        (list[samples.Reading], [samples.Reading(value=1.5, at=NOW)]),
+        (tuple[datetime, time, timedelta], (datetime(2024, 1, 1), time(1, 2), timedelta(3))),
+        (dict[str, Decimal], {"a": Decimal("1.50")}),
+        (samples.Basket, samples.Basket(owner="a")),
         (samples.Shelf, samples.Shelf([samples.Area(1)])),
         (Union[samples.Tree, None], samples.Tree(value=1)),  # noqa: UP007
     ]:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,12 +16,14 @@ relaxed = settings(
 )
 
 
+@pytest.mark.slow
 @relaxed
 @given(any_values)
 def test_every_kind_of_value_comes_back_as_it_was(value: Any) -> None:
     assert same(decode_tagged(encode_tagged(value, CLASSES, what="value"), CLASSES), value)
 
 
+@pytest.mark.slow
 @relaxed
 @given(fitting)
 def test_both_engines_give_back_the_value_whatever_its_annotation(pair: Fitting) -> None:
@@ -33,6 +36,7 @@ def test_both_engines_give_back_the_value_whatever_its_annotation(pair: Fitting)
     assert same(by_tags, value)
 
 
+@pytest.mark.slow
 @relaxed
 @given(fitting, st.data())
 def test_a_value_of_another_annotation_never_changes_silently(pair: Fitting, data: st.DataObject) -> None:

@@ -45,6 +45,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(_json, st.booleans())
 def test_any_tree_is_read_or_refused(tree: Any, tagged: bool) -> None:
@@ -54,6 +55,7 @@ def test_any_tree_is_read_or_refused(tree: Any, tagged: bool) -> None:
             decode(payload)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(any_values, st.data())
 def test_a_damaged_body_is_read_or_refused(value: Any, data: st.DataObject) -> None:

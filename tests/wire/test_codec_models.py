@@ -94,7 +94,7 @@ def test_which_fields_were_set_is_kept(value: BaseModel) -> None:
 
 def test_a_default_that_was_changed_in_place_is_kept() -> None:
     value = samples.Basket()
-    value.items.append(samples.Point(x=1, y=2))
+    value.items.append(samples.Place(x=1, y=2))
     assert "items" not in value.model_fields_set
     assert same(carried(samples.Basket, value), value)
 
