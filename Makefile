@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-dev  ## ruff: rules and format
 
 types: $(VENV)/.installed-dev  ## mypy and pyright, both strict
 	$(PY) -m mypy
-	$(PY) -m pyright
+	$(PY) -m pyright --pythonpath $(PY)
 
 unit: $(VENV)/.installed-dev  ## pytest, all of it
 	$(PY) -m pytest $(PARALLEL)

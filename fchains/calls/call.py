@@ -144,7 +144,7 @@ class Call(Awaitable[T_co], Generic[T_co]):
             future.set_exception(error.with_traceback(_remote_part(error)))
 
     def _block(self, timeout: float | None, verb: str) -> None:
-        if self._seen_done or self._cell.retrieved:
+        if self._cell.outcome is not None and (self._seen_done or self._cell.retrieved):
             return
         # Also when it happens to be done: code must not work or fail by luck.
         refuse_in_event_loop(verb)
@@ -186,11 +186,7 @@ class Call(Awaitable[T_co], Generic[T_co]):
         cell: Cell | None = getattr(self, "_cell", None)
         if cell is None or cell.retrieved:
             return
-        report = _unretrieved(self._chainlet, self._id, self._opener)
-        if cell.outcome is None:
-            cell.abandoned = report
-        elif isinstance(cell.outcome, Failed):
-            report(cell.outcome)
+        cell.abandon(_unretrieved(self._chainlet, self._id, self._opener))
 
     def __repr__(self) -> str:
         outcome = self._cell.outcome

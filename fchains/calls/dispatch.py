@@ -6,6 +6,8 @@ A `Dispatch` lives on the portal's loop: every method but `cancel` and `consumed
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 import logging
 import random
 import time
@@ -22,11 +24,14 @@ from fchains.calls.states import Event, State, advance
 from fchains.calls.trace import Trace
 from fchains.calls.uploads import Upload
 from fchains.definition.retry import Retry
-from fchains.errors import CallCancelled, CallTimeout
+from fchains.errors import CallCancelled, CallTimeout, WorkerLost
 from fchains.wire.failures import failure_of
 from fchains.wire.payload import Payload
 
 logger = logging.getLogger(__name__)
+
+
+_NOTHING = Payload(b"")
 
 
 class Route(Protocol):
@@ -118,9 +123,11 @@ class Dispatch:
         self._on_settled = on_settled
         self._attempts = 0
         self._overloads = 0
+        self._resends = 0
         self._attempt: _Attempt | None = None
         self._transfer: Transfer | None = None
         self._streamed = False
+        self._unsent_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_timer: asyncio.TimerHandle | None = None
 
@@ -153,7 +160,11 @@ class Dispatch:
         self._attempt = _Attempt(self)
         self._arm(self.plan.startup_timeout, self._never_started)
         invocation = self.plan.invocation(self._attempts, tuple(self._uploads))
-        self._transfer = channel.send(invocation, self._attempt)
+        try:
+            self._transfer = channel.send(invocation, self._attempt)
+        except Exception as error:  # of the runner: the call ends all the same
+            self._end_attempt()
+            self._settle(Event.FAIL, not_sent(self.plan.chainlet, error))
 
     def accepted(self) -> None:
         if self.state is not State.SENT:
@@ -202,20 +213,33 @@ class Dispatch:
         if failed.kind is FailureKind.OVERLOADED and self.plan.on_overload is not None:
             self.plan.on_overload()
             self._overloads += 1
-            return min(1.0, 0.005 * 2.0 ** min(self._overloads, 10)) * (0.5 + random.random() / 2)
+            return _pause(self._overloads)
         user_error = failed.kind is FailureKind.USER and bool(self.plan.retry.on)
         error = type(self._opener.error(failed)) if user_error else Exception
         deadline = self.plan.deadline
-        return next_delay(
+        delay = next_delay(
             self.plan.retry,
             failed,
             error,
-            attempt=max(1, self._attempts),
+            attempt=max(1, self._attempts - self._resends),
             accepted=self.state is State.RUNNING,
             streamed=self._streamed,
             remaining=None if deadline is None else deadline - time.monotonic(),
             random=random.random,
         )
+        if delay is not None and failed.kind is FailureKind.LOST and self.state is not State.RUNNING:
+            return self._resend_delay()
+        return delay
+
+    def _resend_delay(self) -> float | None:
+        """What nobody took goes elsewhere at once, then ever more slowly, for `startup_timeout` at most."""
+        now = time.monotonic()
+        if self._resends == 0:
+            self._unsent_since = now
+        elif now - self._unsent_since > self.plan.startup_timeout:
+            return None
+        self._resends += 1
+        return 0.0 if self._resends == 1 else _pause(self._resends)
 
     def _never_started(self) -> None:
         waited = f"no replica took the call within its startup_timeout of {self.plan.startup_timeout:g} s"
@@ -237,7 +261,7 @@ class Dispatch:
         transfer, self._transfer = self._transfer, None
         where = transfer.whereabouts() if transfer is not None else ""
         if transfer is not None:
-            transfer.cancel(timed_out=True)
+            self._portal.loop.call_soon(functools.partial(transfer.cancel, timed_out=True))
         error = CallTimeout(f"{self.plan.chainlet} {what}{where} (call {self.plan.id})")
         failed = Failed(FailureKind.TIMEOUT, failure_of(error))
         if final:
@@ -250,11 +274,10 @@ class Dispatch:
         if self.state.settled:
             return
         transfer = self._transfer
-        self._end_attempt()
-        if transfer is not None:
-            transfer.cancel()
         error = CallCancelled(f"{self.plan.chainlet}: call {self.plan.id} was cancelled")
         self._settle(Event.CANCEL, Failed(FailureKind.CANCELLED, failure_of(error)))
+        if transfer is not None:
+            transfer.cancel()
 
     def _consumed(self, items: int, size: int) -> None:
         if self._transfer is not None:
@@ -276,6 +299,8 @@ class Dispatch:
             self._deadline_timer.cancel()
         for upload in self._uploads.values():
             upload.close()
+        # Whoever keeps the call for its result must not keep its arguments with it.
+        self.plan = dataclasses.replace(self.plan, arguments=_NOTHING)
         if self._on_settled is not None:
             self._on_settled(self)
         self._sink.settle(outcome)
@@ -284,6 +309,17 @@ class Dispatch:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if delay is None else self._portal.loop.call_later(delay, then)
+
+
+def not_sent(chainlet: str, error: Exception) -> Failed:
+    """The failure of a call that its runner could not send."""
+    lost = WorkerLost(f"{chainlet}: the call could not be sent: {error!r}")
+    lost.__cause__ = error
+    return Failed(FailureKind.LOST, failure_of(lost))
+
+
+def _pause(times: int) -> float:
+    return min(1.0, 0.005 * 2.0 ** min(times, 10)) * (0.5 + random.random() / 2)
 
 
 class _Attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import threading
@@ -17,7 +18,7 @@ from fchains.calls.sources import END, PENDING, Signal
 from fchains.calls.starting import start_call
 from fchains.calls.stream import Stream
 from fchains.definition.spec import Definition
-from fchains.errors import NotSupported
+from fchains.errors import CallCancelled, FchainsError, NotSupported
 
 LEAST_WINDOW = 64
 """Calls in flight at least, so that short items keep every replica busy."""
@@ -163,9 +164,14 @@ class MapResults:
         except Exception as error:
             entry = _Entry(None, error)
         with self._lock:
-            self._pending.append(entry)
-            self._in_flight += 1
-        if entry.call is None:
+            left = self._cancelled
+            if not left:
+                self._pending.append(entry)
+                self._in_flight += 1
+        if left:
+            if entry.call is not None:
+                _drop(entry.call)
+        elif entry.call is None:
             self._settled(entry)
         else:
             entry.call.when_done(lambda: self._settled(entry))
@@ -212,7 +218,10 @@ class MapResults:
         error = entry.error if entry.call is None or not entry.done else entry.call.exception()
         if error is None:
             self._window.widen()
-            return cast("Call[Any]", entry.call).result()
+            try:
+                return cast("Call[Any]", entry.call).result()
+            except FchainsError as unreadable:
+                error = unreadable
         if self._return_exceptions and isinstance(error, Exception):
             return error
         self.cancel()
@@ -252,11 +261,12 @@ class _AsyncFeed:
 
     def room(self) -> None:
         """A result was taken; from any thread."""
-        self._loop.call_soon_threadsafe(self._room.set)
+        with contextlib.suppress(RuntimeError):  # the loop has been closed, which ended the feed
+            self._loop.call_soon_threadsafe(self._room.set)
 
     def stop(self) -> None:
         """Read no further; from any thread."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._cancel)
 
     def _begin(self, context: contextvars.Context) -> None:
@@ -277,13 +287,17 @@ class _AsyncFeed:
                     await self._room.wait()
                 self._results.add(item)
         except asyncio.CancelledError:
-            pass
+            # By `stop`, or by a loop that ends before its items do: those results are not all there are.
+            error = CallCancelled("the items of a map were cancelled before their end")
         except BaseException as raised:
             error = raised
-        finally:
+        try:
             close = getattr(self._items, "aclose", None)
             if close is not None:
                 await close()
+        except BaseException as raised:
+            error = error or raised
+        finally:
             self._results.end_feed(error)
 
 

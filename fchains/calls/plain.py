@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fchains.calls.context import PLACE, Place
+from fchains.calls.leaving import at_exit
 from fchains.calls.portal import user_portal
 from fchains.calls.resources import ResourcePool
 from fchains.definition.overrides import Overrides, current_overrides
@@ -121,7 +121,7 @@ def _pool(overrides: Overrides) -> PlainResources:
             if overrides:
                 overrides.on_exit.append(pool.close)
             else:
-                atexit.register(pool.close)
+                at_exit(pool.close)
     return pool
 
 
@@ -130,7 +130,7 @@ def _is_async(resource: Resource[Any]) -> bool:
 
 
 async def _to_thread(function: Callable[[], T], /) -> T:
-    if not threading.main_thread().is_alive():  # the process is at its end: executors take nothing more
+    if not threading.main_thread().is_alive():  # at the very end executors take nothing more
         return function()
     return await asyncio.to_thread(function)
 

@@ -61,7 +61,8 @@ class Portal:
     async def _finish(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
-            task.cancel()
+            if not task.cancelling():  # a second time would break off what it does to end
+                task.cancel()
         if others:
             await asyncio.wait(others, timeout=LEAVE_SECONDS)
         self.loop.stop()

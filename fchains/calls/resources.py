@@ -11,6 +11,8 @@ from fchains.errors import SetupError
 
 T = TypeVar("T")
 
+NO_VALUE = object()
+
 logger = logging.getLogger(__name__)
 
 
@@ -73,19 +75,25 @@ class ResourcePool:
                 return await cast("Coroutine[Any, Any, object]", resource.function(**arguments))
             case "async generator":
                 agen = cast("AsyncGenerator[object, None]", resource.function(**arguments))
-                value = await anext(agen)
+                value = await anext(agen, NO_VALUE)
                 self._teardowns.append((resource, lambda: _finish_async(agen)))
-                return value
+                return _yielded(value)
             case "generator":
                 gen = cast("Generator[object, None, None]", resource.function(**arguments))
-                value = await self._run(lambda: next(gen))
+                value = await self._run(lambda: next(gen, NO_VALUE))
                 self._teardowns.append((resource, lambda: self._run(lambda: _finish(gen))))
-                return value
+                return _yielded(value)
             case _:
                 return await self._run(lambda: resource.function(**arguments))
 
     async def _run(self, function: Callable[[], T]) -> T:
         return function() if self._offload is None else await self._offload(function)
+
+
+def _yielded(value: object) -> object:
+    if value is NO_VALUE:
+        raise RuntimeError("a @setup generator yields its value, and this one ended without")
+    return value
 
 
 def _finish(generator: Generator[object, None, None]) -> None:

@@ -6,6 +6,7 @@ import abc
 import asyncio
 import hashlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ class Route:
 
     def open(self, then: Callable[[Channel], None], fail: Callable[[Failed], None]) -> None:
         """Give the channel, or the failure to start, on the portal's loop."""
-        self._starting.when_up(lambda deployment: then(deployment.channel(self._chainlet)), fail)
+        self._starting.when_up(lambda deployment: _open(deployment, self._chainlet, then, fail), fail)
 
 
 class Session(abc.ABC):
@@ -111,6 +112,7 @@ class RunnerSession(Session):
         self._lock = threading.Lock()
         self._started: dict[Overrides, list[Starting]] = {}
         self._closed = False
+        self._process = os.getpid()
         self._streams = OpenStreams()
 
     def opened(self, stream: StreamBuffer[Any]) -> None:
@@ -118,6 +120,11 @@ class RunnerSession(Session):
 
     def route(self, definition: Definition) -> Route:
         overrides = current_overrides()
+        if not self.here:
+            raise NotSupported(
+                f"{definition.name}: this process was forked from the one that has the runner"
+                f" {self.runner.name!r}; open one here: `with use_runner({self.runner.name!r}):`"
+            )
         with self._lock:
             if self._closed:
                 raise NotDeployed(f"{definition.name}: the runner {self.runner.name!r} has been closed")
@@ -131,12 +138,19 @@ class RunnerSession(Session):
                 overrides.on_exit.append(lambda: self._end(overrides))
             return Route(starting, definition.name)
 
+    @property
+    def here(self) -> bool:
+        """Whether its deployments belong to this process, and not to the one that this was forked from."""
+        return self._process == os.getpid()
+
     def close(self, *, drain: bool = True) -> None:
         """End every deployment; from any thread but the portal's."""
         portal().submit(self.aclose(drain=drain)).result()
 
     async def aclose(self, *, drain: bool = True) -> None:
         """End every deployment, the newest first; on the portal's loop."""
+        if not self.here:
+            return
         with self._lock:
             self._closed = True
             started = [starting for group in self._started.values() for starting in group]
@@ -236,7 +250,18 @@ class _Up(Route):
         self._chainlet = chainlet
 
     def open(self, then: Callable[[Channel], None], fail: Callable[[Failed], None]) -> None:
-        then(self._deployment.channel(self._chainlet))
+        _open(self._deployment, self._chainlet, then, fail)
+
+
+def _open(
+    deployment: Deployment, chainlet: str, then: Callable[[Channel], None], fail: Callable[[Failed], None]
+) -> None:
+    try:
+        channel = deployment.channel(chainlet)
+    except Exception as error:  # of the runner: the call ends all the same, and others are not concerned
+        fail(Failed(FailureKind.NOT_DEPLOYED, failure_of(error)))
+    else:
+        then(channel)
 
 
 def _version(definitions: Mapping[str, Definition]) -> str:

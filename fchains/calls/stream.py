@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from fchains.calls.blocking import refuse_in_event_loop
 from fchains.calls.sources import END, PENDING, Source
 from fchains.calls.waiting import Waiting
-from fchains.errors import FchainsError
+from fchains.errors import CallCancelled, FchainsError
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,6 +30,7 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
         self._subject = subject
         self._began = False
         self._ended = False
+        self._cancelled = False
 
     def __aiter__(self) -> Self:
         return self
@@ -41,6 +42,7 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
             item = self._take()
             if item is PENDING:
                 await self._ready()
+                self._refuse_if_cancelled()
             elif item is not END:
                 return cast("T_co", item)
         raise StopAsyncIteration
@@ -58,6 +60,7 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
             item = self._take()
             if item is PENDING:
                 self._block()
+                self._refuse_if_cancelled()
             elif item is not END:
                 return cast("T_co", item)
         raise StopIteration
@@ -73,7 +76,7 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
     def cancel(self) -> None:
         """Stop the work behind the stream; nothing more comes from it."""
         if not self._ended:
-            self._ended = True
+            self._ended = self._cancelled = True
             self._source.cancel()
 
     async def aclose(self) -> None:
@@ -110,13 +113,23 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
 
     async def _collect(self) -> list[T_co]:
         __tracebackhide__ = True
-        return [item async for item in self]
+        items = [item async for item in self]
+        self._refuse_if_cancelled()
+        return items
+
+    def _refuse_if_cancelled(self) -> None:
+        """Whoever waited for items must not take a cancelled stream for a complete one."""
+        __tracebackhide__ = True
+        if self._cancelled:
+            raise CallCancelled(f"{self._subject}: the stream was cancelled while it was read")
 
     def _take(self) -> object:
         try:
             item = self._source.take()
         except BaseException:
+            # Also of an item that cannot be opened: its writer would wait for a reader for ever.
             self._ended = True
+            self._source.cancel()
             raise
         if item is END:
             self._ended = True

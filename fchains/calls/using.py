@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
+import contextlib
 import os
 import threading
 from contextvars import ContextVar, Token
 from types import TracebackType
 
+from fchains.calls.leaving import at_exit
 from fchains.calls.loglines import LogSink
 from fchains.calls.plugins import installed, load_runner
 from fchains.calls.portal import portal
@@ -25,12 +26,18 @@ class _Process:
     """The sessions of this process that no context variable reaches."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a forked child does."""
         self.lock = threading.Lock()
         self.open: list[RunnerSession] = []
         self.default: RunnerSession | None = None
 
 
 _process = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.forget)
 
 
 def session_in_use() -> RunnerSession:
@@ -47,7 +54,7 @@ def session_in_use() -> RunnerSession:
         if _process.default is None:
             name = Settings.from_env(os.environ).runner or default_runner()
             _process.default = RunnerSession(load_runner(name)())
-            atexit.register(_process.default.close)
+            at_exit(_process.default.close)
         return _process.default
 
 
@@ -100,11 +107,14 @@ class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inl
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.wrap_future(portal().submit(self._leave().aclose(drain=kind is None)))
+        closing = portal().submit(self._leave().aclose(drain=kind is None))
+        await asyncio.shield(asyncio.wrap_future(closing))  # one who waits no longer does not stop it
 
     def _leave(self) -> RunnerSession:
         session, token = self._entered.pop()
-        _IN_USE.reset(token)
+        with contextlib.suppress(ValueError):  # left in another context than it was entered in
+            _IN_USE.reset(token)
         with _process.lock:
-            _process.open.remove(session)
+            if session in _process.open:  # in a forked child it is not
+                _process.open.remove(session)
         return session

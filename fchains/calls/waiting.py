@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from fchains.calls.context import ACTIVE, Slot
@@ -10,11 +11,12 @@ from fchains.calls.context import ACTIVE, Slot
 class Waiting:
     """One wait of an invocation; ends once, whichever way comes first."""
 
-    __slots__ = ("_ended", "_slot")
+    __slots__ = ("_ended", "_lock", "_slot")
 
     def __init__(self, slot: Slot | None) -> None:
         self._slot = slot
-        self._ended = False
+        self._ended = slot is None
+        self._lock = threading.RLock()  # a finalizer that aborts it may run in the thread that holds it
 
     @classmethod
     def begin(cls) -> Waiting:
@@ -27,14 +29,20 @@ class Waiting:
 
     def end(self, resume: Callable[[], None]) -> None:
         """What was waited for is there: call `resume` once the slot is back."""
-        if self._ended or self._slot is None:
+        slot = self._first()
+        if slot is None:
             resume()
         else:
-            self._ended = True
-            self._slot.take_back(resume)
+            slot.take_back(resume)
 
     def abort(self) -> None:
         """The wait was given up, and the code runs on already."""
-        if not self._ended and self._slot is not None:
-            self._slot.take_back_now()
-        self._ended = True
+        slot = self._first()
+        if slot is not None:
+            slot.take_back_now()
+
+    def _first(self) -> Slot | None:
+        """The slot, for the first who asks: the end of a wait and giving it up may come at once."""
+        with self._lock:
+            ended, self._ended = self._ended, True
+        return None if ended else self._slot

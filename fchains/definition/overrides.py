@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,11 @@ def overriding(
     outer = _CURRENT.get()
     mine = Overrides({**outer.resources, **(resources or {})}, {**outer.fakes, **(fakes or {})})
     token = _CURRENT.set(mine)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
-        for close in reversed(mine.on_exit):
-            close()
+    with ExitStack() as closing:
+        try:
+            yield
+        finally:
+            for close in mine.on_exit:
+                closing.callback(close)  # one that fails keeps none of the others from being closed
+            with suppress(ValueError):  # left in another context than it was entered in, as some fixtures are
+                _CURRENT.reset(token)

@@ -8,6 +8,7 @@ such a replica gets a successor, and its thread is left to end by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -84,7 +85,19 @@ class InlineDeployment(Deployment):
         return InlineChannel(self._sets[chainlet])
 
     async def aclose(self, *, drain: bool = True) -> None:
-        await asyncio.gather(*(replicas.aclose(drain=drain) for replicas in set(self._sets.values())))
+        sets = set(self._sets.values())
+        if drain:
+            # A call may call any other chainlet: no replica goes before the last call has ended.
+            while not all(replicas.idle for replicas in sets):
+                for replicas in sets:
+                    await replicas.drained()
+        else:
+            for replicas in sets:
+                replicas.cancel_all()
+            stopping = asyncio.gather(*(replicas.drained() for replicas in sets))
+            with contextlib.suppress(TimeoutError):  # what does not stop is left behind
+                await asyncio.wait_for(stopping, max(replicas.patience for replicas in sets))
+        await asyncio.gather(*(replicas.aclose() for replicas in sets))
         if self._capture is not None:
             self._capture.__exit__()
         self._environment.leave()

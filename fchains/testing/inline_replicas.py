@@ -15,7 +15,7 @@ from fchains.calls.portal import Portal, portal
 from fchains.calls.runner import Chain, Reply, Transfer
 from fchains.calls.session import Session
 from fchains.definition.spec import Definition
-from fchains.errors import Overloaded, SetupError
+from fchains.errors import NotDeployed, Overloaded, SetupError
 from fchains.testing.inline_transfer import InlineTransfer
 from fchains.worker.logs import Owner
 from fchains.worker.outcomes import failed
@@ -36,6 +36,7 @@ class InlineReplica:
         self.ready = False
         self.retired = False
         self.watch: asyncio.Task[None] | None = None
+        self._starting: asyncio.Future[None] | None = None
         self.loads: dict[str, int] = dict.fromkeys(owner.members, 0)
         self.portal = Portal(f"fchains-{name}")
         self._owner = owner
@@ -53,13 +54,18 @@ class InlineReplica:
     async def start(self) -> None:
         """Make its resources, within the shortest startup_timeout of its members."""
         limit = min(member.options.startup_timeout for member in self._owner.members.values())
-        starting = asyncio.wrap_future(self.portal.submit(self.replica.start()))
+        starting = self._starting = asyncio.wrap_future(self.portal.submit(self.replica.start()))
         done, _ = await asyncio.wait([starting], timeout=limit)
         if not done:
             starting.cancel()
             raise SetupError(f"{self.name} was not ready within its startup_timeout of {limit:g} s")
         starting.result()
         self.ready = True
+
+    def give_up(self) -> None:
+        """Stop making its resources: nobody waits for them any more."""
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def aclose(self) -> None:
         """Tear down and end the thread; code that does not end keeps its thread."""
@@ -69,7 +75,10 @@ class InlineReplica:
         done, _ = await asyncio.wait([closing], timeout=0.0 if self.load else CLOSE_SECONDS)
         if done:
             closing.result()
-            await asyncio.to_thread(self.portal.close)
+            try:
+                await asyncio.to_thread(self.portal.close)
+            except RuntimeError:  # at the very end of the process executors take nothing more
+                self.portal.close(wait=False)
         else:
             logger.warning("replica %s did not shut down; its thread is left behind", self.name)
 
@@ -110,8 +119,8 @@ class ReplicaSet:
         self._state = ScalingState()
         self._restarts = Restarts()
         self._turn = 0
-        self._closing = False
-        self._closed = asyncio.Event()
+        self._closed = False
+        self._quiet = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +135,7 @@ class ReplicaSet:
         """Forget a held invocation."""
         if transfer in self._waiting:
             self._waiting.remove(transfer)
+            self._hand_out()
 
     def scale(self) -> None:
         """Start or retire replicas as the demand asks."""
@@ -139,7 +149,7 @@ class ReplicaSet:
             per_replica=1,
             scaledown_window=self._window,
         )
-        if self._closing:
+        if self._closed:
             return
         for _ in range(target - len(alive)):
             self._start_one()
@@ -171,19 +181,40 @@ class ReplicaSet:
         self.scale()
         self._hand_out()
 
-    async def aclose(self, *, drain: bool) -> None:
-        """End all replicas; accepted calls finish first when `drain`."""
-        self._closing = True
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits or runs here."""
+        return not self._waiting and not any(r.load for r in self._replicas if not r.retired)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that its code gets to stop in."""
+        return max(member.options.grace for member in self.members.values())
+
+    async def drained(self) -> None:
+        """Wait until no call waits or runs here."""
+        while not self.idle:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def cancel_all(self) -> None:
+        """Cancel what runs, refuse what waits and what comes."""
+        self._closed = True
+        while self._waiting:
+            self._refuse_closed(self._waiting.popleft())
+        for replica in self._replicas:
+            replica.portal.post(replica.replica.cancel_all)
+        self._hand_out()
+
+    async def aclose(self) -> None:
+        """End all replicas; those that are still coming up are given up."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if not drain:
-            self._refuse_waiting("the deployment is closed")
-            for replica in self._replicas:
-                replica.portal.post(replica.replica.cancel_all)
-        while self._waiting or any(r.load for r in self._replicas if not r.retired):
-            self._closed.clear()
-            await self._closed.wait()
-        if self._tasks:
+        for replica in self._replicas:
+            if not replica.ready:
+                replica.give_up()
+        while self._tasks:
             await asyncio.wait(self._tasks)
         await asyncio.gather(*(replica.aclose() for replica in self._replicas))
         self._replicas.clear()
@@ -192,7 +223,9 @@ class ReplicaSet:
         if transfer.cancelled:
             return
         member = self.members[transfer.invocation.chainlet]
-        if self._restarts.stopped:
+        if self._closed:
+            self._refuse_closed(transfer)
+        elif self._restarts.stopped:
             self._refuse(transfer, failed(FailureKind.SETUP, self._setup_error()))
         elif self._in_use(member.name) >= self._capacity(member):
             text = f"{member.name}: all replicas are busy and {member.options.max_queue} calls wait already"
@@ -205,11 +238,9 @@ class ReplicaSet:
     def _refuse(self, transfer: InlineTransfer, outcome: Outcome) -> None:
         transfer.reply.finish(outcome)
 
-    def _refuse_waiting(self, why: str) -> None:
-        while self._waiting:
-            transfer = self._waiting.popleft()
-            error = Overloaded(f"{transfer.invocation.chainlet}: {why}")
-            self._refuse(transfer, failed(FailureKind.OVERLOADED, error))
+    def _refuse_closed(self, transfer: InlineTransfer) -> None:
+        error = NotDeployed(f"{transfer.invocation.chainlet}: the deployment is closed")
+        self._refuse(transfer, failed(FailureKind.NOT_DEPLOYED, error))
 
     def _in_use(self, chainlet: str) -> int:
         held = sum(1 for transfer in self._waiting if transfer.invocation.chainlet == chainlet)
@@ -236,8 +267,8 @@ class ReplicaSet:
                 self._waiting.remove(transfer)
                 replica.loads[transfer.invocation.chainlet] += 1
                 transfer.assign(replica)
-        if not self._waiting and not any(r.load for r in self._replicas if not r.retired):
-            self._closed.set()
+        if self.idle:
+            self._quiet.set()
 
     def _choose(self, member: Definition) -> InlineReplica | None:
         share = queue_share(member.options.max_queue, self._bounds.max)
@@ -267,7 +298,12 @@ class ReplicaSet:
     async def _bring_up(self, replica: InlineReplica, delay: float) -> None:
         await asyncio.sleep(delay)
         try:
+            if self._closed:
+                raise asyncio.CancelledError
             await replica.start()
+        except asyncio.CancelledError:  # given up
+            self._replicas.remove(replica)
+            replica.portal.close(wait=False)
         except Exception as error:
             self._setup_failed(replica, error)
         else:

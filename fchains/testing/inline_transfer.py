@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from fchains.calls.invocation import Invocation, Outcome, Success
+from fchains.calls.invocation import FailureKind, Invocation, Outcome, Success
 from fchains.calls.portal import portal
 from fchains.calls.runner import Reply, Transfer
+from fchains.errors import WorkerLost
 from fchains.wire.failures import Failure
 from fchains.wire.payload import Payload
+from fchains.worker.outcomes import failed
 
 if TYPE_CHECKING:
     from fchains.testing.inline_replicas import InlineReplica
@@ -67,7 +69,15 @@ class InlineTransfer(Transfer):
     def _submit(self, replica: InlineReplica) -> None:
         # A copy for each attempt: user code may write into the arrays it gets.
         sent = replace(self.invocation, arguments=self.invocation.arguments.detached())
-        self._admitted = replica.replica.submit(sent, _PostedReply(self.reply))
+        reply = _PostedReply(self.reply)
+        try:
+            self._admitted = replica.replica.submit(sent, reply)
+        except Exception as error:
+            lost = WorkerLost(f"{sent.chainlet}: replica {replica.name} could not take call {sent.id}")
+            lost.__cause__ = error
+            reply.accepted()  # a second try would end in the same way
+            reply.finish(failed(FailureKind.LOST, lost))
+            replica.ended(sent.chainlet, sent.id)
 
     def _cancel(self, admitted: Admitted, timed_out: bool) -> None:
         self._heard = True

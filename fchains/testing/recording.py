@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ from fchains.calls.opening import ResultOpener
 from fchains.calls.runner import Chain, Channel, Deployment, Reply, Runner, Transfer
 from fchains.calls.session import ChainSession
 from fchains.definition.spec import Definition
+from fchains.errors import InvalidArguments, SerializationError
 from fchains.testing.inline import InlineRunner
 from fchains.wire.payload import Payload
 
@@ -19,7 +21,7 @@ from fchains.wire.payload import Payload
 class RecordedCall:
     """One attempt of one call: what was passed, and what came of it.
 
-    `result` is there once it succeeded (for a stream, its items are in `items`), `error` once it
+    `arguments` is empty where they do not fit. `result` is there once it succeeded (for a stream, its items are in `items`), `error` once it
     failed; until then both are None and `done` is False.
     """
 
@@ -82,7 +84,9 @@ class _RecordingChannel(Channel):
         self._calls = calls
 
     def send(self, invocation: Invocation, reply: Reply) -> Transfer:
-        arguments = self._definition.types.arguments.decode(invocation.arguments.detached())
+        arguments: Mapping[str, object] = {}
+        with contextlib.suppress(InvalidArguments, SerializationError):  # for the replica to refuse
+            arguments = self._definition.types.arguments.decode(invocation.arguments.detached())
         caller = invocation.path[-2] if len(invocation.path) > 1 else None
         call = RecordedCall(invocation.chainlet, arguments, invocation.attempt, caller)
         self._calls.append(call)

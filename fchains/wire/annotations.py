@@ -73,6 +73,8 @@ class _Preparation:
             # Some classes of the library are functions that make one, as threading.Lock was.
             name = _FACTORIES.get(annotation, name_of(annotation))
             raise UntransferableType(annotation, f"`{name}` cannot travel between processes", PROTECTS)
+        if isinstance(annotation, str | typing.ForwardRef) and self._open:
+            raise _RecursiveAlias
         if isinstance(annotation, NewType):
             return self.of(annotation.__supertype__)
         if isinstance(annotation, _ALIASES):
@@ -84,7 +86,8 @@ class _Preparation:
             raise _RecursiveAlias
         self._open.append(alias)
         try:
-            return self.of(alias.__value__)
+            value = self.of(alias.__value__)
+            return alias if value is alias.__value__ else value
         except _RecursiveAlias:
             return alias
         finally:
@@ -96,7 +99,8 @@ class _Preparation:
         if is_array(origin or annotation):
             return Annotated[origin or annotation, ArrayType(element_type(arguments))]
         if not arguments:
-            return self._bare(origin or annotation) or annotation
+            is_empty_tuple = annotation == tuple[()]
+            return annotation if is_empty_tuple else self._bare(origin or annotation) or annotation
         if origin is Annotated:
             inner = self.of(annotation.__origin__)
             return Annotated[(inner, *annotation.__metadata__)] if inner is not arguments[0] else annotation
@@ -129,4 +133,4 @@ class _Preparation:
 
 
 class _RecursiveAlias(Exception):
-    """A type alias that names itself; it is left as it is."""
+    """A type alias that names itself, or what only its module can resolve; it is left as it is."""

@@ -56,4 +56,5 @@ def _typed_dict(keys: dict[str, Any]) -> dict[str, Any]:
         adapter.rebuild(raise_errors=True)
         return cast("dict[str, Any]", adapter.core_schema)
     except (PydanticUserError, NameError, SchemaError, TypeError) as exc:
-        raise UntransferableType(keys, str(exc).splitlines()[0]) from exc
+        to_blame = keys["value"] if keys.keys() == {"value"} else keys
+        raise UntransferableType(to_blame, str(exc).splitlines()[0]) from exc

@@ -122,6 +122,8 @@ class Batch:
         self._lease: Lease | None = None
         self._active: ActiveCall | None = None
         self._grace: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._over = False
 
     @property
     def where(self) -> str:
@@ -147,7 +149,8 @@ class Batch:
 
     def left(self, member: Joined) -> None:
         """A member's caller has gone; when all have, the code is told to stop."""
-        if all(other.answered for other in self.members):
+        if not self._over and not self._stopping and all(other.answered for other in self.members):
+            self._stopping = True
             if self._active is not None:
                 self._active.info.cancelled = True
                 for child in list(self._active.children):
@@ -236,6 +239,7 @@ class Batch:
         return of_value(self.definition, value, self.where)
 
     def _finish(self, outcomes: list[Outcome]) -> None:
+        self._over = True
         if self._grace is not None:
             self._grace.cancel()
         for member, outcome in zip(self.members, outcomes, strict=True):

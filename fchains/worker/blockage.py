@@ -114,7 +114,11 @@ class LoopWatch:
         asked_at = waiting_since = self._asked_at = time.monotonic()
         self._loop.call_soon_threadsafe(self._answer)
         blockage: Blockage | None = None
-        while not self._answered.wait(None if blockage else self._threshold):
+        while not self._answered.wait(self._threshold):
+            if self._loop.is_closed():
+                return
+            if blockage is not None:
+                continue
             now = time.monotonic()
             # A thread that keeps the interpreter's lock delays the watch too: only work then blames the loop.
             late = now - waiting_since > 2 * self._threshold

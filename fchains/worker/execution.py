@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import Any
 
 from fchains.calls.context import ACTIVE, ActiveCall, CallInfo
-from fchains.calls.invocation import Failed, Invocation, Outcome
+from fchains.calls.invocation import Failed, FailureKind, Invocation, Outcome
 from fchains.calls.runner import Reply
 from fchains.definition.spec import Definition
 from fchains.errors import CallCancelled, InvalidArguments, SerializationError
@@ -23,6 +23,8 @@ from fchains.worker.uploading import UploadReader
 from fchains.worker.whereabouts import of_task, of_thread
 
 logger = logging.getLogger(__name__)
+
+_INTERRUPT = f"{CallCancelled.__module__}:{CallCancelled.__qualname__}"
 
 
 class Execution(abc.ABC):
@@ -45,6 +47,7 @@ class Execution(abc.ABC):
         self._received = time.monotonic()
         self._replied = False
         self._stopping = False
+        self._over = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -63,6 +66,8 @@ class Execution(abc.ABC):
 
     def cancel(self, *, timed_out: bool) -> None:
         """The caller has gone, or its time is up: stop the code and free what it holds."""
+        if self._over:  # it crossed the outcome: nothing is left to stop, and nobody ignores anything
+            return
         if not self.started:
             self._give_up(self._stopped_outcome(timed_out=timed_out))
             return
@@ -102,9 +107,12 @@ class Execution(abc.ABC):
         if self._timer is not None:
             self._timer.cancel()
         self._end_children()
+        if self._replied:
+            self._log_late(outcome)
         self.answer(outcome)
         if self._lease is not None:
             self._lease.end()
+        self._over = True
         self.host.ended(self)
 
     @property
@@ -190,6 +198,19 @@ class Execution(abc.ABC):
         if task.cancelled():
             self.finish(cancelled(self.definition.name, self.invocation.id))
 
+    def _log_late(self, outcome: Outcome) -> None:
+        """Nobody else hears of an error that came after the caller was answered."""
+        if isinstance(outcome, Failed) and outcome.kind is FailureKind.USER:
+            failure = outcome.failure
+            if failure.type_name != _INTERRUPT:
+                logger.warning(
+                    "%s: the code of call %s, which was given up before, failed with %s: %s",
+                    self.definition.name,
+                    self.invocation.id,
+                    failure.type_name.rpartition(":")[2],
+                    failure.message,
+                )
+
     def _out_of_time(self) -> None:
         self.cancel(timed_out=True)
 
@@ -216,6 +237,7 @@ class Execution(abc.ABC):
         if self._timer is not None:
             self._timer.cancel()
         self.answer(outcome)
+        self._over = True
         self.host.ended(self)
 
     def _abandon(self, outcome: Failed) -> None:

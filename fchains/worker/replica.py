@@ -226,7 +226,9 @@ class Replica:
                 return
             if isinstance(result, Raised):
                 error = result.error
-                future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+                # A future takes no `StopIteration`: whoever waits would wait for ever.
+                fit = isinstance(error, Exception) and not isinstance(error, StopIteration)
+                future.set_exception(error if fit else RuntimeError(repr(error)))
             else:
                 future.set_result(result.value)
 

@@ -87,7 +87,8 @@ class Lease:
 
     def take_back(self, resume: Callable[[], None]) -> None:
         """A wait ended; `resume` is called on the replica's loop once the slot is back."""
-        self._post(lambda: self._take_back(resume))
+        if not self._post(lambda: self._take_back(resume)):
+            resume()
 
     def take_back_now(self) -> None:
         """A wait was given up; the code runs on already."""
@@ -125,8 +126,13 @@ class Lease:
         if not self._waits and not self._over:
             self._slots.take()
 
-    def _post(self, function: Callable[[], None]) -> None:
+    def _post(self, function: Callable[[], None]) -> bool:
+        """False when the replica is gone, and its slots with it."""
         if threading.get_ident() == self._thread:
             function()
-        else:
+            return True
+        try:
             self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            return False
+        return True

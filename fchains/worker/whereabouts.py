@@ -22,8 +22,15 @@ def of_thread(thread_id: int) -> str:
 
 def of_task(task: asyncio.Task[Any]) -> str:
     """The innermost line of user code that a task waits in, as ` at file:line in function`."""
-    frames = [frame for frame in task.get_stack() if not _is_glue(frame)]
-    return _show(frames[-1] if frames else None)
+    # `Task.get_stack` ends at the outermost coroutine: what that awaits is where the code is.
+    innermost: FrameType | None = None
+    waiting: object = task.get_coro()
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
+        if frame is not None and not _is_glue(frame):
+            innermost = frame
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
+    return _show(innermost)
 
 
 def _show(frame: FrameType | None) -> str:

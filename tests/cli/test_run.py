@@ -292,10 +292,10 @@ class TestFailures:
     def test_an_error_of_ours_names_the_callee_and_the_line_of_the_call(self, cli: Cli, app: Path) -> None:
         done = cli("run", "app.py::misuses")
 
-        line = app.read_text().split("broken.remote(1)")[0].count("\n") + 1
+        line = (app / "app.py").read_text().split("broken.remote(1)")[0].count("\n") + 1
         assert done.code == 4
         assert done.err.startswith("error: InvalidArguments: broken: `key`: ")
-        assert done.err.endswith(f"\n  at {app}:{line}, in misuses\n")
+        assert done.err.endswith(f"/app.py:{line}, in misuses\n")
 
     def test_an_unknown_runner(self, cli: Cli) -> None:
         done = cli("run", "app.py::nothing", "--runner", "inlin")

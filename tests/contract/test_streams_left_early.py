@@ -265,7 +265,6 @@ async def test_calls_made_by_a_streamed_parameter_belong_to_the_call_that_passes
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="draining waits for a reader that has left the block")
 def test_a_runner_is_left_although_a_stream_in_it_is_not_read_any_more() -> None:
     streams: list[Stream[int]] = []
 

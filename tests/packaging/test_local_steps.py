@@ -154,7 +154,7 @@ def test_uv_sync_finds_the_project_around_the_declaring_file(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write(FILES | {"src/app.py": f"{DECLARING}.uv_sync()"})
-    monkeypatch.syspath_prepend(root / "src")
+    sys.path.insert(0, str(root / "src"))
     monkeypatch.delitem(sys.modules, "app", raising=False)  # an example is called so too
     image = importlib.import_module("app").image
 

@@ -18,7 +18,9 @@ ROOT = HERE.parents[1]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "checker", [["pyright"], ["mypy", "--follow-imports=silent"]], ids=["pyright", "mypy"]
+    "checker",
+    [["pyright", "--pythonpath", sys.executable], ["mypy", "--follow-imports=silent"]],
+    ids=["pyright", "mypy"],
 )
 def test_types_are_accepted_and_rejected_as_written(checker: list[str]) -> None:
     command = [sys.executable, "-m", *checker, str(HERE)]

@@ -99,6 +99,7 @@ def test_a_choice_arrives_as_the_type_that_was_sent(annotation: Any, value: Any)
         (samples.Size, {"width": 1}),
         (Literal["a"], "b"),
         (int | str, 1.5),
+        (tuple[()], (1,)),
     ],
 )
 def test_a_value_of_another_type_is_refused_where_it_arrives(annotation: Any, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NewType, TypeVar
 import numpy as np
 import pytest
 from pydantic import BaseModel
+from typing_extensions import TypeAliasType
 
 from fchains.errors import SerializationError
 from fchains.wire.classes import ClassLookup
@@ -61,6 +62,11 @@ def test_a_type_that_cannot_travel_is_refused_with_a_way_out(annotation: Any, me
 
 def encode(value: object) -> None:
     encode_tagged(value, ClassLookup(), what="argument `x`")
+
+
+_make_alias: Any = TypeAliasType
+SETTINGS = _make_alias("SETTINGS", dict[str, Any])
+JSON = _make_alias("JSON", "dict[str, JSON] | list[JSON] | int | None")
 
 
 class Text(str):
@@ -139,6 +145,8 @@ def test_any_allows_values_like_json_only() -> None:
         (object, {"a": 1}),
         (list[dict[str, Any] | None], [{"a": 1}, None]),
         (NewType("Settings", dict[str, Any]), {"a": 1}),
+        (SETTINGS, {"a": {"b": 1}}),
+        (_list_of(JSON), [{"a": [1, {"b": None}]}]),
     ],
 )
 def test_bare_containers_hold_values_like_json(annotation: Any, value: Any) -> None:

@@ -213,6 +213,7 @@ async def test_a_late_answer_is_no_blockage_when_no_callback_runs(
     assert reports.empty()
 
 
+@pytest.mark.slow
 @only_on_linux
 async def test_another_thread_that_keeps_the_interpreters_lock_is_no_blockage(
     watch: LoopWatch, reports: Reports
