@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ class InlineReplica:
         self.ready = False
         self.retired = False
         self.watch: asyncio.Task[None] | None = None
+        self.transfers: weakref.WeakSet[InlineTransfer] = weakref.WeakSet()
         self._starting: asyncio.Future[None] | None = None
         self.loads: dict[str, int] = dict.fromkeys(owner.members, 0)
         self.portal = Portal(f"fchains-{name}")
@@ -176,6 +178,8 @@ class ReplicaSet:
             return
         logger.error("%s; the replica is replaced", why)
         replica.retired = True
+        # What it has not begun goes elsewhere; its own count of them ends when it hears of that.
+        self._waiting.extendleft(transfer for transfer in list(replica.transfers) if transfer.recall())
         if not replica.load:
             self._remove(replica)
         self.scale()

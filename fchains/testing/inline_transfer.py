@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -38,11 +39,23 @@ class InlineTransfer(Transfer):
         self._replica: InlineReplica | None = None
         self._admitted: Admitted | None = None
         self._heard = False
+        self._handover = Handover()
 
     def assign(self, replica: InlineReplica) -> None:
         """Hand the invocation to a replica."""
+        replica.transfers.add(self)
+        self._handover = Handover()
         self._replica = replica
         replica.portal.post(self._submit, replica)
+
+    def recall(self) -> bool:
+        """Take the invocation back from its replica; False when its user code may have started."""
+        if self.cancelled or not self._handover.recall():
+            return False
+        if self._replica is not None and self._admitted is not None:
+            self._replica.portal.post(self._admitted.cancel)
+        self._replica = self._admitted = None
+        return True
 
     def cancel(self, *, timed_out: bool = False) -> None:
         self.cancelled = True
@@ -69,15 +82,19 @@ class InlineTransfer(Transfer):
     def _submit(self, replica: InlineReplica) -> None:
         # A copy for each attempt: user code may write into the arrays it gets.
         sent = replace(self.invocation, arguments=self.invocation.arguments.detached())
-        reply = _PostedReply(self.reply)
+        handover = self._handover
+        reply = _PostedReply(self.reply, handover)
         try:
-            self._admitted = replica.replica.submit(sent, reply)
+            admitted = replica.replica.submit(sent, reply, handover.accept)
         except Exception as error:
             lost = WorkerLost(f"{sent.chainlet}: replica {replica.name} could not take call {sent.id}")
             lost.__cause__ = error
             reply.accepted()  # a second try would end in the same way
             reply.finish(failed(FailureKind.LOST, lost))
             replica.ended(sent.chainlet, sent.id)
+        else:
+            if handover is self._handover:
+                self._admitted = admitted
 
     def _cancel(self, admitted: Admitted, timed_out: bool) -> None:
         self._heard = True
@@ -105,11 +122,33 @@ class InlineTransfer(Transfer):
             self._replica.portal.post(act)
 
 
+class Handover:
+    """Decides between a replica that starts a call and an owner that takes it back: one of both wins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._accepted = False
+        self.recalled = False
+
+    def accept(self) -> bool:
+        """User code is about to start; False when the call has been taken back."""
+        with self._lock:
+            self._accepted = not self.recalled
+            return self._accepted
+
+    def recall(self) -> bool:
+        """Take the call back; False when its code has started."""
+        with self._lock:
+            self.recalled = not self._accepted
+            return self.recalled
+
+
 class _PostedReply:
     """Tells a reply that lives on the portal's loop, from the replica's."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, handover: Handover) -> None:
         self._reply = reply
+        self._handover = handover
 
     def accepted(self) -> None:
         portal().post(self._reply.accepted)
@@ -123,4 +162,5 @@ class _PostedReply:
     def finish(self, outcome: Outcome) -> None:
         if isinstance(outcome, Success):
             outcome = Success(outcome.payload.detached(), outcome.items)
-        portal().post(self._reply.finish, outcome)
+        if not self._handover.recalled:
+            portal().post(self._reply.finish, outcome)

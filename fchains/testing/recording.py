@@ -21,7 +21,8 @@ from fchains.wire.payload import Payload
 class RecordedCall:
     """One attempt of one call: what was passed, and what came of it.
 
-    `arguments` is empty where they do not fit. `result` is there once it succeeded (for a stream, its items are in `items`), `error` once it
+    `arguments` is empty where they do not fit. `result` is there once it succeeded (for a stream, its
+    items are in `items`), `error` once it
     failed; until then both are None and `done` is False.
     """
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from fchains.wire.arraytypes import ArrayType, element_type, is_array
 from fchains.wire.refusal import PROTECTS, UntransferableType, name_of
+from fchains.wire.typeddicts import needs_twin, twin_of
 
 _BARE: dict[Any, tuple[Any, ...]] = {
     **dict.fromkeys((list, set, frozenset, collections.deque), (Any,)),
@@ -52,9 +53,15 @@ class _Preparation:
     def __init__(self) -> None:
         self.loose = False
         self._open: list[object] = []
+        self._in_keys = False
+        """Inside a TypedDict, whose keys stay as written but for other TypedDicts."""
 
     def of(self, annotation: Any) -> Any:
         """The prepared annotation; the same object where nothing had to change."""
+        if needs_twin(annotation):
+            return self._typed_dict(annotation)
+        if self._in_keys and not typing.get_args(annotation):
+            return annotation
         if annotation is Any or annotation is object:
             return self._json_value()
         if isinstance(annotation, TypeVar | ParamSpec):
@@ -80,6 +87,17 @@ class _Preparation:
         if isinstance(annotation, _ALIASES):
             return self._alias(annotation)
         return self._parts(annotation)
+
+    def _typed_dict(self, typed_dict: Any) -> Any:
+        if typed_dict in self._open:
+            return typed_dict
+        self._open.append(typed_dict)
+        outside, self._in_keys = self._in_keys, True
+        try:
+            return twin_of(typed_dict, self.of)
+        finally:
+            self._in_keys = outside
+            self._open.pop()
 
     def _alias(self, alias: Any) -> Any:
         if alias in self._open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ class Joined:
     reply: Reply
     arguments: dict[str, object]
     received: float
+    may_start: Callable[[], bool]
     batch: Batch | None = None
     timer: asyncio.TimerHandle | None = None
     answered: bool = False
@@ -59,7 +60,7 @@ class BatchQueue:
     def __len__(self) -> int:
         return len(self._batcher)
 
-    def admit(self, invocation: Invocation, reply: Reply) -> Joined | None:
+    def admit(self, invocation: Invocation, reply: Reply, may_start: Callable[[], bool]) -> Joined | None:
         """Let a call join, if its arguments are good; None when it was answered at once."""
         try:
             arguments = self.definition.types.arguments.decode(invocation.arguments)
@@ -68,7 +69,7 @@ class BatchQueue:
             return None
         now = time.monotonic()
         deadline = None if invocation.remaining is None else now + invocation.remaining
-        joined = Joined(invocation, reply, arguments, now)
+        joined = Joined(invocation, reply, arguments, now, may_start)
         self._batcher.admit(Member(joined, joined, now, deadline))
         self.host.loop.call_soon(self.advance)
         return joined
@@ -99,10 +100,18 @@ class BatchQueue:
                 joined.answer(timed_out(joined.invocation))
             if not step.batch:
                 break
-            self.slots.take()
-            Batch(self, [member.value for member in step.batch]).start()
+            members = [member.value for member in step.batch if self._may_start(member.value)]
+            if members:
+                self.slots.take()
+                Batch(self, members).start()
         if step.wake_at is not None:
             self._wake = self.host.loop.call_later(max(0.0, step.wake_at - now), self.advance)
+
+    def _may_start(self, joined: Joined) -> bool:
+        if joined.may_start():
+            return True
+        joined.answer(cancelled(joined.invocation.chainlet, joined.invocation.id))
+        return False
 
     def ended(self, batch: Batch) -> None:
         """A batch's code has ended."""

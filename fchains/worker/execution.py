@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 _INTERRUPT = f"{CallCancelled.__module__}:{CallCancelled.__qualname__}"
 
 
+def always() -> bool:
+    """Leave to start, for calls that are never taken back."""
+    return True
+
+
 class Execution(abc.ABC):
     """Runs an invocation's user code; everything but the user code is on the replica's loop."""
 
@@ -39,6 +44,8 @@ class Execution(abc.ABC):
         self.reply = reply
         self.slots = slots
         self.started = False
+        self.may_start: Callable[[], bool] = always
+        """Asked right before user code starts: False when the call has been given to another replica."""
         self.running: Running | None = None
         self.task: asyncio.Task[None] | None = None
         self.active: ActiveCall | None = None
@@ -138,6 +145,9 @@ class Execution(abc.ABC):
 
     def _start(self) -> None:
         self.started = True
+        if not self.may_start():
+            self._abandon(cancelled(self.definition.name, self.invocation.id))
+            return
         try:
             arguments = self.definition.types.arguments.decode(self.invocation.arguments)
         except (InvalidArguments, SerializationError) as error:

@@ -27,7 +27,7 @@ from fchains.wire.failures import Failure
 from fchains.wire.payload import Payload
 from fchains.worker.batching import Batch, BatchQueue, Joined
 from fchains.worker.blockage import Blockage, LoopWatch
-from fchains.worker.execution import Execution
+from fchains.worker.execution import Execution, always
 from fchains.worker.slots import Slots
 from fchains.worker.streaming import AsyncStream, StreamExecution, SyncStream
 from fchains.worker.threads import Raised, Result, ThreadPool
@@ -114,16 +114,25 @@ class Replica:
                 return False
         return True
 
-    def submit(self, invocation: Invocation, reply: Reply) -> Admitted:
-        """Take an invocation of one of the members; it waits here for a slot."""
+    def submit(
+        self, invocation: Invocation, reply: Reply, may_start: Callable[[], bool] = always
+    ) -> Admitted:
+        """Take an invocation of one of the members; it waits here for a slot.
+
+        Args:
+            invocation: what to run.
+            reply: told what becomes of it.
+            may_start: asked right before its user code starts; False drops it.
+        """
         member = self._members[invocation.chainlet]
         self._watch.enter()
         if member.name in self._batches:
             counted = _Counted(reply, lambda: self._over(member.name, invocation.id))
             queue = self._batches[member.name]
-            return AdmittedToBatch(self, queue, queue.admit(invocation, counted))
+            return AdmittedToBatch(self, queue, queue.admit(invocation, counted, may_start))
         kind = _KINDS[member.kind, member.signature.is_async]
         execution = kind(self, member, invocation, reply, self._slots[member.name])
+        execution.may_start = may_start
         self._executions.add(execution)
         execution.admit()
         return AdmittedAlone(self, execution)

@@ -1,8 +1,10 @@
-"""A gate between a test and the chainlets it calls, which run in the same process on `inline`."""
+"""What a test shares with the chainlets it calls, which run in the same process on `inline`."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 
 PATIENCE = 20.0
@@ -42,3 +44,35 @@ class Gates:
 
     def __getitem__(self, name: str) -> Gate:
         return self._gates.setdefault(name, Gate())
+
+
+class Running:
+    """Executions of user code: how many there are, how many were at once, and how they ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.now = self.most = self.begun = self.cancelled = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.begun += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._lock:
+            self.now -= 1
+            self.cancelled += kind is asyncio.CancelledError
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what is looked at belongs to other threads
+            await asyncio.sleep(0.001)
+
+
+def renew(*shared: object) -> None:
+    """Give objects that chainlets share with a test the state that they began with."""
+    for each in shared:
+        vars(each).update(vars(type(each)()))

@@ -6,12 +6,23 @@ import asyncio
 import queue
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from fchains import CallCancelled, CallTimeout, RemoteError, batched, chainlet, gather, setup, use
+from fchains import (
+    CallCancelled,
+    CallTimeout,
+    Chainlet,
+    RemoteError,
+    StreamChainlet,
+    batched,
+    chainlet,
+    gather,
+    setup,
+    use,
+)
 from fchains.calls.invocation import Failed, FailureKind, Invocation, Outcome, Success
 from fchains.calls.runner import Chain
 from fchains.calls.session import ChainSession
@@ -31,6 +42,8 @@ KINDS: dict[str, tuple[BaseException, type[BaseException]]] = {
     "interrupt": (KeyboardInterrupt("mine"), RemoteError),
     "generator exit": (GeneratorExit("mine"), RemoteError),
 }
+
+EXPECTED = (RemoteError, RuntimeError, *(error for _, error in KINDS.values()))
 
 
 @chainlet(replicas=1)
@@ -102,11 +115,11 @@ def check(kind: str, error: BaseException) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("function", [sync_function, async_function, parent])
 async def test_what_a_function_raises_is_its_failure_and_the_replica_goes_on(
-    function: Callable[..., Any], kind: str
+    function: Chainlet[..., Any, ..., Any], kind: str
 ) -> None:
     for _ in range(2):  # the same replica again
-        call = function.remote(kind)  # type: ignore[attr-defined]  # pyright: ignore
-        with pytest.raises((Exception, RemoteError)) as caught:
+        call = function.remote(kind)
+        with pytest.raises(EXPECTED) as caught:
             await call
         check(kind, caught.value)
 
@@ -114,12 +127,12 @@ async def test_what_a_function_raises_is_its_failure_and_the_replica_goes_on(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("generator", [sync_generator, async_generator])
 async def test_what_a_generator_raises_comes_after_its_items_and_the_replica_goes_on(
-    generator: Callable[..., Any], kind: str
+    generator: StreamChainlet[..., Any, ..., Any], kind: str
 ) -> None:
     for _ in range(2):
-        stream = generator.remote(kind)  # type: ignore[attr-defined]  # pyright: ignore
+        stream = generator.remote(kind)
         assert await anext(stream) == 1
-        with pytest.raises((Exception, RemoteError)) as caught:
+        with pytest.raises(EXPECTED) as caught:
             await anext(stream)
         check(kind, caught.value)
 
@@ -178,10 +191,10 @@ class Hears:
     def finish(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
-    def ended(self, *_: str) -> None:
+    def ended(self, chainlet: str, call: str) -> None:
         self.over.set()
 
-    def stuck(self, *_: str) -> None: ...
+    def stuck(self, why: str) -> None: ...
 
 
 @pytest.mark.parametrize("target", [waits, waits_in_a_batch])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import threading
+from typing import ClassVar
 
 import pytest
 
-from fchains import NotSupported, Volume, chainlet, setup, use, use_runner
+from fchains import CallTimeout, NotSupported, Volume, chainlet, setup, use, use_runner
 from fchains.testing.inline import InlineRunner
 
 
@@ -76,3 +79,34 @@ async def test_volumes_are_not_mounted_and_that_is_said(caplog: pytest.LogCaptur
         async with use_runner("inline"):
             assert await look.remote()
     assert "mounts no volumes; /somewhere" in caplog.text
+
+
+class Gate:
+    """What the test and the code under test share, in this one process."""
+
+    began = threading.Event()
+    leave = threading.Event()
+    runs: ClassVar[list[str]] = []
+
+
+@chainlet(replicas=1, timeout=0.1, grace=0.05)
+def deaf(name: str) -> str:
+    Gate.runs.append(name)
+    if name == "stuck":
+        Gate.began.set()
+        Gate.leave.wait()
+    return name
+
+
+async def test_a_call_that_waits_in_a_stuck_replica_goes_to_the_successor_and_runs_once() -> None:
+    async with use_runner("inline"):
+        stuck = deaf.remote("stuck")
+        await asyncio.to_thread(Gate.began.wait)
+        waiting = deaf.remote("waiting")
+        try:
+            with pytest.raises(CallTimeout):
+                await stuck
+            assert await waiting == "waiting"
+        finally:
+            Gate.leave.set()
+    assert Gate.runs == ["stuck", "waiting"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 from fchains.worker.slots import Lease, Slots
@@ -104,3 +105,17 @@ async def test_taking_back_waits_for_a_free_slot_and_survives_the_end_of_the_exe
     slots.release()
     assert log == ["other", "resumed"]
     assert slots.used == 0
+
+
+def test_a_slot_of_a_replica_that_is_gone_holds_nobody_up() -> None:
+    loop = asyncio.new_event_loop()
+    made: list[Lease] = []
+    thread = threading.Thread(target=lambda: made.append(Lease(Slots(1), loop)))
+    thread.start()
+    thread.join()
+    loop.close()
+    log: list[str] = []
+    made[0].lend()
+    made[0].take_back(starter(log, "resumed"))
+    made[0].take_back_now()
+    assert log == ["resumed"]

@@ -1,19 +1,18 @@
-"""Deadlines, slots, queues and retries, where others work on for nobody, overbook or run things twice."""
+"""Deadlines and retries, where others work on for nobody or do things twice."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from fchains import (
     CallCancelled,
     CallTimeout,
-    Overloaded,
     Retry,
     chainlet,
     current_call,
@@ -21,32 +20,11 @@ from fchains import (
     setup,
     use,
 )
-from tests.contract.gate import Gates
+from tests.contract.gate import Gates, Running, renew, until
 
 gates = Gates()
-
-
-class Running:
-    """How many executions there are, were at once, and have been cancelled."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.now = self.most = self.cancelled = 0
-        self.order: list[int] = []
-
-    def __enter__(self) -> None:
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self.lock:
-            self.now -= 1
-            self.cancelled += kind is asyncio.CancelledError
-
-
+attempts: list[int] = []
 running = Running()
-everybody = threading.Barrier(64)
 
 
 @chainlet(replicas=1, concurrency=1, grace=20.0)
@@ -93,42 +71,13 @@ async def remaining() -> float | None:
 
 
 @chainlet
-async def remaining_of_a_child(timeout: float) -> tuple[float | None, float | None]:
-    return current_call().remaining, await remaining.options(timeout=timeout).remote()
-
-
-@chainlet(replicas=1, concurrency=1, max_queue=0)
-async def full(name: str) -> str:
-    gates[f"{name} began"].open()
-    await gates[f"{name} may end"].passed()
-    return name
-
-
-@chainlet
-async def calls_the_full_one(name: str) -> str:
-    return await full.remote(name)
+async def remaining_of_a_child(limit: float) -> tuple[float | None, float | None]:
+    return current_call().remaining, await remaining.options(timeout=limit).remote()
 
 
 @chainlet(replicas=1, concurrency=4, max_queue=1)
 async def five(number: int) -> int:
     return number
-
-
-@chainlet(replicas=1, concurrency=1)
-async def in_order(number: int) -> None:
-    running.order.append(number)
-
-
-@chainlet(replicas=1, concurrency=64)
-def meets_everybody(number: int) -> int:
-    everybody.wait(timeout=20)
-    return number
-
-
-@chainlet
-async def meets_another(name: str, other: str) -> None:
-    gates[name].open()
-    await gates[other].passed()
 
 
 @setup
@@ -154,7 +103,7 @@ async def fails(kind: str) -> None:
 
 @chainlet(replicas=1)
 async def counts_attempts(error: str) -> None:
-    running.order.append(current_call().attempt)
+    attempts.append(current_call().attempt)
     raise TimeoutError(error)
 
 
@@ -162,11 +111,8 @@ async def counts_attempts(error: str) -> None:
 def inline(fchains_inline: object) -> Iterator[None]:
     """Calls run in this process."""
     yield
-    vars(gates).update(vars(Gates()))
-    vars(running).update(vars(Running()))
-
-
-# Time
+    renew(gates, running)
+    attempts.clear()
 
 
 async def test_sync_code_that_is_out_of_time_keeps_its_slot_until_it_ends() -> None:
@@ -201,18 +147,16 @@ async def test_an_error_raised_after_the_caller_was_answered_is_logged(
 async def test_every_attempt_that_runs_out_of_time_is_stopped_before_the_next_begins() -> None:
     with pytest.raises(CallTimeout):
         await too_slow.options(timeout=0.02, retries=Retry(attempts=3, backoff=0.001)).remote()
-    async with asyncio.timeout(20):
-        while running.cancelled < 3:
-            await asyncio.sleep(0.001)
+    await until(lambda: running.cancelled == 3)
     assert (running.most, running.now) == (1, 0)
 
 
 async def test_a_child_gets_the_smaller_of_its_own_timeout_and_what_is_left_of_its_callers() -> None:
-    for timeout in (1.0, 100.0):
-        above, below = await remaining_of_a_child.options(timeout=10).remote(timeout)
+    for limit in (1.0, 100.0):
+        above, below = await remaining_of_a_child.options(timeout=10).remote(limit)
         assert above is not None
         assert below is not None
-        assert below <= min(timeout, above)
+        assert below <= min(limit, above)
 
 
 async def test_a_queued_child_of_a_caller_out_of_time_never_runs() -> None:
@@ -239,58 +183,10 @@ def test_waiting_with_a_limit_gives_up_the_wait_and_not_the_call() -> None:
     assert call.result(timeout=20) == "patient"
 
 
-# Slots and queues
-
-
-async def test_a_burst_that_fits_slots_and_queue_is_not_refused() -> None:
-    for _ in range(20):
-        assert await gather(*(five.remote(number) for number in range(5))) == (0, 1, 2, 3, 4)
-
-
-async def test_calls_are_served_in_the_order_they_were_made() -> None:
-    await gather(*(in_order.remote(number) for number in range(100)))
-    assert running.order == list(range(100))
-
-
-async def test_as_many_sync_calls_run_at_once_as_the_concurrency_says() -> None:
-    assert await gather(*(meets_everybody.remote(number) for number in range(64))) == tuple(range(64))
-
-
-async def test_async_calls_share_a_replica_by_default() -> None:
-    await gather(meets_another.remote("a", "b"), meets_another.remote("b", "a"))
-
-
-async def test_a_refusal_below_is_still_an_overload_above() -> None:
-    first = full.remote("first")
-    await gates["first began"].passed()
-    with pytest.raises(Overloaded) as caught:
-        await calls_the_full_one.remote("second")
-    assert caught.value.retry_after > 0
-    gates["first may end"].open()
-    assert await first == "first"
-
-
-async def test_cancelling_at_any_moment_leaves_no_slot_taken() -> None:
-    for turn in range(100):
-        call = one_at_a_time.remote(f"{turn}")
-        for _ in range(turn % 4):
-            await asyncio.sleep(0)
-        call.cancel()
-        call.forget()
-    gates["last may end"].open()
-    assert await one_at_a_time.remote("last") == "last"
-    assert running.most == 1
-
-
 async def test_the_first_failure_of_a_gather_stops_its_siblings() -> None:
     with pytest.raises(ValueError, match="the first"):
         await gather(too_slow.remote(), fails.remote("the first"), too_slow.remote())
-    async with asyncio.timeout(20):
-        while running.now:
-            await asyncio.sleep(0.001)
-
-
-# Retries
+    await until(lambda: not running.now)
 
 
 @pytest.mark.parametrize("retries", [0, 1])
@@ -298,16 +194,13 @@ async def test_user_errors_are_not_retried_not_even_a_timeout_error_of_the_users
     with pytest.raises(TimeoutError, match="mine") as caught:
         await counts_attempts.options(retries=retries).remote("mine")
     assert not isinstance(caught.value, CallTimeout)
-    assert running.order == [1]
+    assert attempts == [1]
 
 
 async def test_no_retries_means_one_attempt() -> None:
     with pytest.raises(TimeoutError):
         await counts_attempts.options(retries=Retry(attempts=1, on=(TimeoutError,))).remote("mine")
-    assert running.order == [1]
-
-
-# The event loop
+    assert attempts == [1]
 
 
 @pytest.mark.slow
@@ -316,8 +209,8 @@ async def test_code_that_blocks_the_loop_is_named_with_its_chainlet_and_line(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         await blocks_the_loop.remote(0.25)
-    line = blocks_the_loop.definition.line + 1
+    here, line = Path(__file__).name, blocks_the_loop.definition.line + 1
     assert any(
-        "blocks_the_loop" in record.getMessage() and f"test_limits_and_slots.py:{line}" in record.getMessage()
+        "blocks_the_loop" in record.getMessage() and f"{here}:{line}" in record.getMessage()
         for record in caplog.records
     ), caplog.text
