@@ -74,8 +74,9 @@ class InlineReplica:
         if self.watch is not None and self.watch is not asyncio.current_task():
             self.watch.cancel()
         closing = asyncio.wrap_future(self.portal.submit(self.replica.aclose()))
-        done, _ = await asyncio.wait([closing], timeout=0.0 if self.load else CLOSE_SECONDS)
-        if done:
+        if not self.load:  # else its code ignores that it was told to stop: nobody waits for that
+            await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+        if closing.done() and not self.load:
             closing.result()
             try:
                 await asyncio.to_thread(self.portal.close)

@@ -69,7 +69,7 @@ def test_an_unguarded_script_with_a_closure_and_models_runs_as_it_is(tmp_path: P
         print(scale.remote(Order(amount=2)).result())
         """
     ended = run(tmp_path, source)
-    assert (ended.returncode, ended.stdout) == (0, "amount=6\n"), ended.stderr
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "amount=6\n", "")
 
 
 def test_a_wrong_definition_ends_the_script_with_an_error(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from fchains import (
     Call,
+    CallCancelled,
     CallTimeout,
     batched,
     chainlet,
     gather,
+    use_runner,
 )
 from tests.contract.gate import Gates, renew
 
@@ -155,6 +157,21 @@ def test_batches_work_on_one_event_loop_after_another() -> None:
         return await gather(double.remote(1), double.remote(2))
 
     assert [asyncio.run(twice()) for _ in range(3)] == [(2, 4)] * 3
+
+
+async def test_leaving_the_runner_with_an_error_settles_the_members_of_every_batch() -> None:
+    async def fails_inside() -> None:
+        async with use_runner("inline"):
+            calls.extend(waits.remote(f"{number}") for number in range(10))
+            await gates["0 began"].passed()
+            raise ZeroDivisionError
+
+    calls: list[Call[str]] = []
+    with pytest.raises(ZeroDivisionError):
+        await fails_inside()
+    for call in calls:
+        with pytest.raises(CallCancelled):
+            await call
 
 
 async def test_callers_that_give_up_at_any_moment_leave_no_slot_taken() -> None:

@@ -94,6 +94,16 @@ def count_calls(*, model: Model = use(model)) -> int:
     return model.calls
 
 
+@chainlet(group="shares", replicas=1)
+def first_of_a_group(*, model: Model = use(model)) -> int:
+    return id(model)
+
+
+@chainlet(group="shares", replicas=1)
+async def second_of_a_group(*, model: Model = use(model)) -> int:
+    return id(model)
+
+
 @chainlet
 def takes_anything(value: Any) -> Any:
     return value
@@ -204,6 +214,10 @@ async def test_an_open_file_is_refused_and_not_read() -> None:
 async def test_a_resource_is_shared_by_its_replica_and_reached_through_calls_alone() -> None:
     assert [await count_calls.remote() for _ in range(3)] == [1, 2, 3]
     assert count_calls() == 1, "a plain call has a resource of its own"
+
+
+async def test_chainlets_of_a_group_share_one_resource() -> None:
+    assert await first_of_a_group.remote() == await second_of_a_group.remote()
 
 
 async def test_an_exception_with_another_constructor_keeps_class_attributes_and_cause() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from fchains import Call, CallCancelled, use_runner, (
+from fchains import (
+    Call,
+    CallCancelled,
     Overloaded,
     chainlet,
     gather,
+    use_runner,
 )
 from tests.contract.gate import Gates, Running, renew
 
@@ -113,6 +117,13 @@ async def test_leaving_the_runner_with_an_error_settles_every_call_that_is_under
         async with asyncio.timeout(20):
             with pytest.raises((CallCancelled, Overloaded)):
                 await call
+
+
+async def test_a_runner_that_is_idle_closes_at_once() -> None:
+    async with use_runner("inline"):
+        await five.remote(1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 0.9
 
 
 async def test_cancelling_at_any_moment_leaves_no_slot_taken() -> None:

@@ -142,6 +142,16 @@ async def test_a_sync_generator_left_early_gives_its_only_slot_back_each_time() 
     assert counts.begun == 50
 
 
+async def test_a_stream_holds_its_slot_until_it_ends() -> None:
+    first, second = endless_sync.remote(), endless_sync.remote()
+    assert await anext(first) == 0
+    await first.aclose()
+    assert await anext(second) == 0
+    await second.aclose()
+    await until_closed()
+    assert counts.most == 1
+
+
 async def test_more_streams_left_before_their_first_item_than_there_are_slots() -> None:
     for _ in range(300):
         endless.remote().cancel()
@@ -194,7 +204,7 @@ def test_a_runner_is_left_although_a_stream_in_it_is_not_read_any_more() -> None
 
     leaving = threading.Thread(target=leave_with_a_stream_open, daemon=True)
     leaving.start()
-    leaving.join(timeout=2)
+    leaving.join(timeout=10)
     hangs = leaving.is_alive()
     streams[0].cancel()
     leaving.join(timeout=20)

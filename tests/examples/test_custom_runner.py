@@ -1,6 +1,6 @@
-import custom_runner
 import pytest
 
+import custom_runner
 from fchains.testing.contract import RunnerContract
 
 

@@ -384,7 +384,9 @@ def test_an_interrupt_that_races_with_the_return_never_harms_what_comes_after(
     assert caplog.text == ""
     assert interrupted
     assert returned
-    for thread in until_idle(pool, sum(each.name.startswith("fchains-work-") for each in threading.enumerate())):
+    for thread in until_idle(
+        pool, sum(each.name.startswith("fchains-work-") for each in threading.enumerate())
+    ):
         assert thread.is_alive()
 
 
