@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from typing import Any
 
@@ -16,10 +17,13 @@ class OpenStreams:
     """The streams opened through one session, as long as somebody holds them."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._buffers: weakref.WeakSet[StreamBuffer[Any]] = weakref.WeakSet()
 
     def add(self, buffer: StreamBuffer[Any]) -> None:
-        self._buffers.add(buffer)
+        """Note a stream down; from any thread."""
+        with self._lock:
+            self._buffers.add(buffer)
 
     async def cancel_unread(self, patience: float = PATIENCE) -> None:
         """Cancel each stream whose reader has stopped: its writer would wait for it for ever.
@@ -28,7 +32,9 @@ class OpenStreams:
         """
         seen: dict[StreamBuffer[Any], int] = {}
         while True:
-            waiting = {buffer: buffer.taken for buffer in self._buffers if not buffer.empty}
+            with self._lock:
+                held = list(self._buffers)
+            waiting = {buffer: buffer.taken for buffer in held if not buffer.empty}
             for buffer, taken in waiting.items():
                 if seen.get(buffer) == taken and buffer.feeder is not None:
                     buffer.feeder.cancel()

@@ -67,7 +67,8 @@ def default_runner() -> str:
 class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inline"):`
     """Run the calls made in a block on a runner, which is closed at its end.
 
-    Works as `with` and as `async with`. Chains start when they are first called.
+    Works as `with` and as `async with`. Chains start when they are first called. In async code use
+    `async with`: at its end a plain `with` would block the event loop until accepted calls are done.
 
     Args:
         runner: name of an installed runner, or a `Runner`.

@@ -79,7 +79,7 @@ class BatchQueue:
         sent = joined.invocation
         joined.answer(timed_out(sent) if out_of_time else cancelled(sent.chainlet, sent.id))
         if not self._batcher.drop(joined) and joined.batch is not None:
-            joined.batch.left(joined)
+            joined.batch.left(out_of_time=out_of_time)
 
     def cancel_all(self) -> None:
         """Cancel those that wait, and those that run."""
@@ -128,6 +128,8 @@ class Batch:
         self.members = members
         self.running: Running | None = None
         self.task: asyncio.Task[None] | None = None
+        self._ends_at: float | None = 0.0
+        """When the last member's time is up, as a `time.monotonic()` value; None without a limit."""
         self._lease: Lease | None = None
         self._active: ActiveCall | None = None
         self._grace: asyncio.TimerHandle | None = None
@@ -156,8 +158,11 @@ class Batch:
             self._admit(member)
         self._run(arguments, context)
 
-    def left(self, member: Joined) -> None:
-        """A member's caller has gone; when all have, the code is told to stop."""
+    def left(self, *, out_of_time: bool) -> None:
+        """A member's caller has gone; when all have, the code is told to stop.
+
+        Code that ignores it after a mere cancellation keeps its slot until the deadline.
+        """
         if not self._over and not self._stopping and all(other.answered for other in self.members):
             self._stopping = True
             if self._active is not None:
@@ -168,7 +173,17 @@ class Batch:
                 self.task.cancel()
             elif self.running is not None:
                 self.running.interrupt(CallCancelled)
-            self._grace = self.host.loop.call_later(self.definition.options.grace, self._ignored)
+            patience = self._patience(out_of_time=out_of_time)
+            if patience is not None:
+                self._grace = self.host.loop.call_later(patience, self._ignored)
+
+    def _patience(self, *, out_of_time: bool) -> float | None:
+        options = self.definition.options
+        if out_of_time:
+            return options.grace
+        if options.kill_on_cancel:
+            return 0.0
+        return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic()) + options.grace
 
     def _admit(self, member: Joined) -> None:
         member.batch = self
@@ -176,7 +191,11 @@ class Batch:
         if member.invocation.remaining is not None:
             limits.append(member.received + member.invocation.remaining - time.monotonic())
         known = [limit for limit in limits if limit is not None]
-        if known:
+        if not known:
+            self._ends_at = None
+        else:
+            if self._ends_at is not None:
+                self._ends_at = max(self._ends_at, time.monotonic() + min(known))
             cancel = partial(self.queue.cancel, member, out_of_time=True)
             member.timer = self.host.loop.call_later(max(0.0, min(known)), cancel)
         member.reply.accepted()
@@ -261,6 +280,4 @@ class Batch:
             self._lease.end()
 
     def _ignored(self) -> None:
-        self.host.stuck(
-            self, f"a batch went on for {self.definition.options.grace:g} s after all its callers had left"
-        )
+        self.host.stuck(self, "a batch went on after all its callers had left, longer than its grace allows")

@@ -16,7 +16,7 @@ from fchains.calls.runner import Reply
 from fchains.definition.spec import Definition
 from fchains.errors import CallCancelled, InvalidArguments, SerializationError
 from fchains.worker.host import Host
-from fchains.worker.outcomes import cancelled, of_bad_arguments, timed_out
+from fchains.worker.outcomes import cancelled, failed, of_bad_arguments, timed_out
 from fchains.worker.slots import Lease, Slots
 from fchains.worker.threads import Running
 from fchains.worker.uploading import UploadReader
@@ -152,6 +152,9 @@ class Execution(abc.ABC):
             arguments = self.definition.types.arguments.decode(self.invocation.arguments)
         except (InvalidArguments, SerializationError) as error:
             self._abandon(of_bad_arguments(self.definition.name, error))
+            return
+        except Exception as error:  # a hook of the user's own class, which decoding runs
+            self._abandon(failed(FailureKind.INVALID, error, self.where))
             return
         self._lease = Lease(self.slots, self.host.loop)
         self.active = self._activate(self._lease)

@@ -62,7 +62,7 @@ async def test_a_generator_is_faked_by_a_generator_of_either_kind() -> None:
     with c.count.override(fake):
         assert await c.count.remote(3) == [0, -1, -2]
     with pytest.raises(DefinitionError, match="generator"):
-        c.count.override(c.add.__wrapped__)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue]
+        c.count.override(c.add.__wrapped__)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 async def test_a_batched_chainlet_is_faked_one_item_at_a_time() -> None:

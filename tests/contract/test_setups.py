@@ -76,7 +76,7 @@ async def test_everybody_who_waits_hears_of_a_failed_setup_promptly_with_its_cau
         began = time.monotonic()
         calls = [never_ready.remote() for _ in range(5)]
         for call in calls:
-            with pytest.raises(SetupError, match="broken_after_engine.*no weights for engine") as caught:
+            with pytest.raises(SetupError, match=r"broken_after_engine.*no weights for engine") as caught:
                 await call
             assert isinstance(caught.value.__cause__, LookupError)
         assert time.monotonic() - began < 5
