@@ -116,11 +116,12 @@ class Execution(abc.ABC):
         self._end_children()
         if self._replied:
             self._log_late(outcome)
+        self._over = True
+        # Before the answer: a caller who calls again at once must find the room that it made.
+        self.host.ended(self)
         self.answer(outcome)
         if self._lease is not None:
             self._lease.end()
-        self._over = True
-        self.host.ended(self)
 
     @property
     def stopping(self) -> bool:
@@ -249,9 +250,9 @@ class Execution(abc.ABC):
     def _abandon_before_start(self, outcome: Failed) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self.answer(outcome)
         self._over = True
         self.host.ended(self)
+        self.answer(outcome)
 
     def _abandon(self, outcome: Failed) -> None:
         self.slots.release()

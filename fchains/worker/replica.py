@@ -311,5 +311,5 @@ class _Counted:
         self._over = over
 
     def finish(self, outcome: Any) -> None:
+        self._over()  # before the answer, so that who calls again at once finds room
         self._reply.finish(outcome)
-        self._over()

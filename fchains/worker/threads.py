@@ -9,9 +9,6 @@ one of the thread's next bytecodes, so it must be kept from striking after the u
 - what strikes between the end of the user's code and the shut gate ends in the handlers of `attempt`
   and `execute`, never in the thread's own loop.
 
-A thread that is just being started still has the identifier of the one that starts it, and would be
-struck in its place: an interrupt waits until that is over.
-
 Code that is blocked in C (a lock, `select`, a GPU kernel) is struck when that returns. Code may catch
 the exception, finalizers swallow it: one request strikes once.
 """
@@ -21,7 +18,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
@@ -36,7 +32,6 @@ T_co = TypeVar("T_co", covariant=True)
 logger = logging.getLogger(__name__)
 
 _END: Final = object()
-_NEWBORN_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +85,7 @@ class Running:
         with self._lock:
             if self.finished:
                 return False
-            if self._inside and _is_starting_a_thread(self.thread_id):
-                again = threading.Timer(_NEWBORN_SECONDS, self.interrupt, (error,))
-                again.daemon = True
-                again.start()
-            elif self._inside:
+            if self._inside:
                 self._sent = True
                 _raise_in(self.thread_id, error)
             else:
@@ -325,15 +316,6 @@ class PoolThread(threading.Thread):
 
 class _TakenBack(BaseException):
     """Strikes in the place of an interrupt that came too late."""
-
-
-def _is_starting_a_thread(thread_id: int) -> bool:
-    frame = sys._current_frames().get(thread_id)  # pyright: ignore[reportPrivateUsage]  no other way
-    while frame is not None and frame.f_globals.get("__name__") == "threading":
-        if frame.f_code is threading.Thread.start.__code__:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _raise_in(thread_id: int, error: type[BaseException]) -> None:

@@ -340,26 +340,6 @@ def test_code_blocked_in_c_is_interrupted_when_that_returns(pool: ThreadPool, do
     assert after == []
 
 
-def test_an_interrupt_strikes_code_that_starts_threads_and_never_the_new_threads(
-    pool: ThreadPool, done: Outcomes
-) -> None:
-    begun = threading.Event()
-
-    def breed() -> None:
-        begun.set()
-        while True:
-            child = threading.Thread(target=bool)
-            child.start()
-            child.join(LIMIT)
-
-    for _ in range(30):
-        begun.clear()
-        running = pool.run(breed, done)
-        assert begun.wait(LIMIT)
-        assert running.interrupt(CallCancelled)
-        assert isinstance(done.error(), CallCancelled)
-
-
 def test_code_may_interrupt_itself(pool: ThreadPool, done: Outcomes) -> None:
     handed: queue.SimpleQueue[Running] = queue.SimpleQueue()
 
