@@ -6,11 +6,15 @@ import ast
 import asyncio
 import linecache
 import sys
+import threading
+import time
 import warnings
 from types import FrameType
 
 from fchains.errors import FchainsError
 from fchains.origin import is_machinery
+
+_SIGNAL_SECONDS = 0.2
 
 
 class BlockingError(FchainsError, RuntimeError):
@@ -44,6 +48,21 @@ def refuse_in_event_loop(verb: str) -> None:
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         hint = f"\n  {place}\n    {line}" + (f"\n  write:\n    {better}" if better else "")
     raise BlockingError(f"{verb} would block the running event loop: use `await` or `async for`{hint}")
+
+
+def wait_for(event: threading.Event, timeout: float | None = None) -> bool:
+    """`event.wait(timeout)`, but a signal that comes right as the wait begins is heard soon as well.
+
+    Python runs signal handlers between bytecodes: one that arrives after the last of them and
+    before the thread sleeps would wait for the event, and Ctrl-C would seem to do nothing.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = _SIGNAL_SECONDS if end is None else min(_SIGNAL_SECONDS, end - time.monotonic())
+        if event.wait(max(0.0, left)):
+            return True
+        if end is not None and time.monotonic() >= end:
+            return False
 
 
 def _caller() -> FrameType | None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from fchains.calls.blocking import refuse_in_event_loop
+from fchains.calls.blocking import refuse_in_event_loop, wait_for
 from fchains.calls.cell import Cell
 from fchains.calls.invocation import Failed, FailureKind, Outcome
 from fchains.calls.waiting import Waiting
@@ -154,7 +154,7 @@ class Call(Awaitable[T_co], Generic[T_co]):
         waiting = Waiting.begin()
         self._cell.when_settled(settled.set)
         try:
-            in_time = settled.wait(timeout)
+            in_time = wait_for(settled, timeout)
         except BaseException:
             waiting.abort()
             self.cancel()
@@ -165,7 +165,7 @@ class Call(Awaitable[T_co], Generic[T_co]):
             raise CallTimeout(f"{self._chainlet}: not done after {timeout:g} s; the call goes on")
         resumed = threading.Event()
         waiting.end(resumed.set)
-        resumed.wait()
+        wait_for(resumed)
 
     def _settled(self) -> Outcome:
         outcome = self._cell.outcome

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
-from fchains.calls.blocking import refuse_in_event_loop
+from fchains.calls.blocking import refuse_in_event_loop, wait_for
 from fchains.calls.sources import END, PENDING, Source
 from fchains.calls.waiting import Waiting
 from fchains.errors import CallCancelled, FchainsError
@@ -161,7 +161,7 @@ class Stream(AsyncIterator[T_co], Iterator[T_co], Generic[T_co]):
         waiting = Waiting.begin()
         self._source.when_ready(lambda: waiting.end(ready.set))
         try:
-            ready.wait()
+            wait_for(ready)
         except BaseException:
             waiting.abort()
             raise
