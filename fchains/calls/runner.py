@@ -111,11 +111,6 @@ class Channel(abc.ABC):
         The reply is told of anything only after this has returned.
         """
 
-    @property
-    def capacity(self) -> int:
-        """Inputs that all replicas can hold at once, at most."""
-        return 1
-
 
 class Deployment(abc.ABC):
     """A chain that runs."""

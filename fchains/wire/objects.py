@@ -183,8 +183,6 @@ _WRITERS: tuple[tuple[Callable[[type], bool], WriteHandler], ...] = (
     (is_secret, _write_secret),
 )
 
-WRITE: dict[type, WriteHandler] = {}
-"""Exact classes; none is known before it is met, `find_writer` sorts them."""
 
 READ: dict[str, ReadHandler] = {
     "model": _read_model,

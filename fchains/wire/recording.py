@@ -24,7 +24,7 @@ LONGEST = 64 * 1024
 MOST_EXCEPTIONS = 256
 _ORIGINAL = "_fchains_original"
 _NOTES = "__notes__"
-_WRITE = {**containers.WRITE, **objects.WRITE}
+_WRITE = containers.WRITE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fchains.wire.payload import Payload
 from fchains.wire.refusal import Refused, hint_for, name_of
 from fchains.wire.tree import TAG, Reader, WriteHandler, Writer
 
-_WRITE = {**containers.WRITE, **objects.WRITE}
+_WRITE = containers.WRITE
 _READ = {**containers.READ, **objects.READ, adapters.TAG: adapters.read}
 _TAG_IN_BODY = f'"{TAG}"'.encode()
 
