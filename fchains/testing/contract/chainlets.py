@@ -248,8 +248,8 @@ async def add_note(note: str, *, notes: Journal = use(journal)) -> None:
 @chainlet(image=image, group="journal", replicas=1)
 async def wait_async(name: str, *, notes: Journal = use(journal)) -> str:
     """Wait for the note `go NAME`; say when it began, and if it was cancelled."""
-    notes.add(f"{name} began")
     try:
+        notes.add(f"{name} began")
         await notes.wait_for(f"go {name}")
     except asyncio.CancelledError:
         notes.add(f"{name} cancelled")
@@ -260,8 +260,8 @@ async def wait_async(name: str, *, notes: Journal = use(journal)) -> str:
 @chainlet(image=image, group="journal", replicas=1, concurrency=4)
 def wait_sync(name: str, *, notes: Journal = use(journal)) -> str:
     """The same in a thread; it looks for the note between short waits, where it can be interrupted."""
-    notes.add(f"{name} began")
     try:
+        notes.add(f"{name} began")
         while f"go {name}" not in notes.notes:
             time.sleep(0.005)
     except BaseException as error:
