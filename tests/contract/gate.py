@@ -5,35 +5,37 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 
 PATIENCE = 20.0
 """Seconds after which a test that waits in vain fails."""
 
 
 class Gate:
-    """Opened once, from any thread; waited for on any event loop and in any thread."""
+    """Opened once, from any thread; waited for on any event loop and in any thread.
+
+    Opening tells nobody: who waits looks again and again. A future would swallow the interrupt that
+    strikes while it calls back, in a thread whose code has just said that it began.
+    """
 
     def __init__(self) -> None:
-        self._opened: Future[None] = Future()
+        self._opened = threading.Event()
 
     @property
     def is_open(self) -> bool:
-        return self._opened.done()
+        return self._opened.is_set()
 
     def open(self) -> None:
         """Let all pass that wait, and those that come."""
-        if not self._opened.done():
-            self._opened.set_result(None)
+        self._opened.set()
 
     async def passed(self) -> None:
         """Wait in async code."""
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.shield(asyncio.wrap_future(self._opened))
+        await until(self._opened.is_set)
 
     def pass_blocking(self) -> None:
         """Wait in a thread."""
-        self._opened.result(PATIENCE)
+        if not self._opened.wait(PATIENCE):
+            raise TimeoutError
 
 
 class Gates:

@@ -38,8 +38,8 @@ def blocks(name: str) -> str:
 
 @chainlet(replicas=1, concurrency=1, grace=20.0)
 def fails_late(name: str) -> str:
-    gates[f"{name} began"].open()
     try:
+        gates[f"{name} began"].open()
         while True:
             time.sleep(0.001)
     except CallCancelled:
