@@ -9,11 +9,14 @@ PY := $(BIN)/python
 # A process per core; one that has nothing left to do takes tests from another.
 PARALLEL ?= --numprocesses auto --maxprocesses 8 --dist worksteal
 
+# Options of the benchmarks, as in `make bench-quick BENCH='--json figures.json'`.
+BENCH ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit quick format wheel clean
+.PHONY: help run test lint types unit quick bench-quick format wheel clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: $(VENV)/.installed-run  ## transcribe the example recordings
 	$(PY) examples/transcribe/app.py
@@ -33,6 +36,9 @@ unit: $(VENV)/.installed-dev  ## pytest, all of it
 
 quick: $(VENV)/.installed-dev  ## pytest without the slow tests
 	$(PY) -m pytest $(PARALLEL) -m 'not slow'
+
+bench-quick: $(VENV)/.installed-dev  ## calls against the floor and ProcessPoolExecutor, in 2 minutes
+	$(PY) -m tests.bench $(BENCH)
 
 format: $(VENV)/.installed-dev  ## put the code into shape
 	$(PY) -m ruff check --fix

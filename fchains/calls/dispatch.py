@@ -250,10 +250,22 @@ class Dispatch:
             self._arm(self.plan.timeout, self._timed_out)  # it is the reader who pauses
             return
         what = "waited longer for an item than" if self._items is not None else "passed"
-        self._time_out(f"{what} its timeout of {self.plan.timeout:g} s")
+        time_out = functools.partial(self._time_out, f"{what} its timeout of {self.plan.timeout:g} s")
+        if self._patience:
+            self._arm(self._patience, time_out)
+        else:
+            time_out()
 
     def _deadline_passed(self) -> None:
-        self._time_out("passed the deadline of its caller", final=True)
+        time_out = functools.partial(self._time_out, "passed the deadline of its caller", final=True)
+        if self._patience and not self.state.settled:
+            self._deadline_timer = self._portal.loop.call_later(self._patience, time_out)
+        else:
+            time_out()
+
+    @property
+    def _patience(self) -> float:
+        return self._transfer.answers_within if self._transfer is not None else 0.0
 
     def _time_out(self, what: str, *, final: bool = False) -> None:
         if self.state.settled:

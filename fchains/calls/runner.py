@@ -96,6 +96,11 @@ class Transfer:
     def end_upload(self, stream: str, failure: Failure | None) -> None:
         """End a streamed parameter, with the failure of its source if it failed."""
 
+    @property
+    def answers_within(self) -> float:
+        """Seconds after a deadline in which the replica's own word of it, which says more, may come."""
+        return 0.0
+
     def whereabouts(self) -> str:
         """Where the user code is right now, as ` at file:line`, or nothing if that is unknown."""
         return ""

@@ -84,7 +84,8 @@ class Upload:
                     self._room.clear()
                     await self._room.wait()
                 self._window.sent(payload.size)
-                self._portal.post(transfer.upload, self._name, payload)
+                # A source may use one array for all of its items.
+                self._portal.post(transfer.upload, self._name, payload.detached())
         except Exception as error:
             failure = failure_of(error)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import threading
 from contextvars import ContextVar, Token
@@ -14,8 +15,11 @@ from fchains.calls.loglines import LogSink
 from fchains.calls.plugins import installed, load_runner
 from fchains.calls.portal import portal
 from fchains.calls.runner import Runner
-from fchains.calls.session import RunnerSession
+from fchains.calls.session import RunnerSession, Session
 from fchains.config import Settings
+from fchains.definition.problems import caller_place
+from fchains.errors import NotSupported
+from fchains.packaging.places import Place
 
 DEFAULT_RUNNERS = ("local", "inline")
 
@@ -26,6 +30,8 @@ class _Process:
     """The sessions of this process that no context variable reaches."""
 
     def __init__(self) -> None:
+        self.own: Session | None = None
+        self.forbidden = ""
         self.forget()
 
     def forget(self) -> None:
@@ -33,22 +39,52 @@ class _Process:
         self.lock = threading.Lock()
         self.open: list[RunnerSession] = []
         self.default: RunnerSession | None = None
+        if self.own is not None:
+            self.own, self.forbidden = None, _FORKED
 
+    def check(self) -> None:
+        """Refuse to start anything where that was forbidden."""
+        if self.forbidden:
+            raise NotSupported(f"{_place_of_import()}: {self.forbidden}")
+
+
+_FORKED = "this process was forked from a replica's, and calls are made by the replica itself"
 
 _process = _Process()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_process.forget)
 
 
-def session_in_use() -> RunnerSession:
-    """The session of the innermost `use_runner` block, or the default one, made on first use.
+def set_process_session(session: Session | None) -> None:
+    """Send the calls of this process to a session where no block says otherwise; None as usual."""
+    _process.own, _process.forbidden = session, ""
 
-    A thread that was started inside a block has no context of it: it gets the block opened last.
+
+def forbid_sessions(message: str) -> None:
+    """Refuse calls and `use_runner` blocks from now on, until `set_process_session`.
+
+    Args:
+        message: what is wrong and what to write instead; the error has the place in front of it.
+    """
+    _process.forbidden = message
+
+
+def session_in_use() -> Session:
+    """The session of the innermost `use_runner` block, the process's own, or the default one.
+
+    The default one is made on first use. A thread that was started inside a block has no context of
+    it: it gets the block opened last.
+
+    Raises:
+        NotSupported: no calls can be made now.
     """
     session = _IN_USE.get()
     if session is not None:
         return session
     with _process.lock:
+        if _process.own is not None:
+            return _process.own
+        _process.check()
         if _process.open:
             return _process.open[-1]
         if _process.default is None:
@@ -78,6 +114,7 @@ class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inl
     Raises:
         RunnerNotFound: no runner of that name is installed.
         TypeError: the runner takes no such option.
+        NotSupported: the block is entered where no calls can be made, as while a worker imports the module.
     """
 
     def __init__(self, runner: str | Runner, *, log_sink: LogSink | None = None, **options: object) -> None:
@@ -91,6 +128,7 @@ class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inl
         self._entered: list[tuple[RunnerSession, Token[RunnerSession | None]]] = []
 
     def __enter__(self) -> RunnerSession:
+        _process.check()
         session = RunnerSession(self._runner, log_sink=self._log_sink)
         with _process.lock:
             _process.open.append(session)
@@ -119,3 +157,14 @@ class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inl
             if session in _process.open:  # in a forked child it is not
                 _process.open.remove(session)
         return session
+
+
+def _place_of_import() -> Place:
+    """The line that a module being imported has come to; without one, that of the user's code."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if frame.f_code.co_name == "<module>" and package not in ("__main__", "fchains"):
+            return Place(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return Place(*caller_place())

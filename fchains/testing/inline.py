@@ -13,14 +13,15 @@ import logging
 import os
 from collections.abc import Mapping
 
-from fchains.calls.context import ACTIVE
 from fchains.calls.invocation import Invocation
+from fchains.calls.loglines import LogSink, LogView
 from fchains.calls.runner import Chain, Channel, Deployment, Reply, Runner, Transfer
 from fchains.calls.session import ChainSession
 from fchains.definition.spec import Definition
 from fchains.errors import NotSupported
 from fchains.testing.inline_replicas import ReplicaSet
-from fchains.worker.logs import Capture, Owner
+from fchains.worker.log_lines import LineAssembler
+from fchains.worker.logs import Capture, Owner, current_owner
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ class InlineDeployment(Deployment):
             self._sets.update({member.name: replicas for member in together})
         self._definitions = chain.definitions
         self._environment = _Environment(chain.definitions)
-        self._capture = Capture(chain.log_sink, _owner) if chain.log_sink is not None else None
+        self._logs = _Logs(chain.log_sink) if chain.log_sink is not None else None
 
     async def start(self) -> None:
         """Start the replicas that are to be there from the beginning."""
         self._environment.enter()
-        if self._capture is not None:
-            self._capture.__enter__()
+        if self._logs is not None:
+            self._logs.begin()
         for replicas in set(self._sets.values()):
             replicas.scale()
         for definition in self._definitions.values():
@@ -78,8 +79,8 @@ class InlineDeployment(Deployment):
 
     def _flush(self, owner: Owner) -> None:
         """The call is over: the line that it began and did not end is a line all the same."""
-        if self._capture is not None:
-            self._capture.finish(owner)
+        if self._logs is not None:
+            self._logs.lines.finish(owner)
 
     def channel(self, chainlet: str) -> Channel:
         return InlineChannel(self._sets[chainlet])
@@ -98,8 +99,8 @@ class InlineDeployment(Deployment):
             with contextlib.suppress(TimeoutError):  # what does not stop is left behind
                 await asyncio.wait_for(stopping, max(replicas.patience for replicas in sets))
         await asyncio.gather(*(replicas.aclose() for replicas in sets))
-        if self._capture is not None:
-            self._capture.__exit__()
+        if self._logs is not None:
+            self._logs.end()
         self._environment.leave()
 
 
@@ -111,6 +112,21 @@ class InlineChannel(Channel):
 
     def send(self, invocation: Invocation, reply: Reply) -> Transfer:
         return self._replicas.send(invocation, reply)
+
+
+class _Logs:
+    """What the calls of this process print and log, on its way to a sink."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self.lines = LineAssembler(sink)
+        self._capture = Capture(self.lines.feed, current_owner, pass_on=not isinstance(sink, LogView))
+
+    def begin(self) -> None:
+        self._capture.__enter__()
+
+    def end(self) -> None:
+        self._capture.__exit__()
+        self.lines.finish_all()
 
 
 class _Environment:
@@ -140,10 +156,3 @@ class _Environment:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-
-
-def _owner() -> Owner | None:
-    active = ACTIVE.get()
-    if active is None:
-        return None
-    return Owner(active.where.chainlet, active.where.replica, active.info.id)

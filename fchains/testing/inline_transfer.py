@@ -16,7 +16,7 @@ from fchains.wire.payload import Payload
 from fchains.worker.outcomes import failed
 
 if TYPE_CHECKING:
-    from fchains.testing.inline_replicas import InlineReplica
+    from fchains.testing.inline_replica import InlineReplica
     from fchains.worker.replica import Admitted
 
 
@@ -40,6 +40,11 @@ class InlineTransfer(Transfer):
         self._admitted: Admitted | None = None
         self._heard = False
         self._handover = Handover()
+
+    @property
+    def chainlet(self) -> str:
+        """The chainlet that it calls."""
+        return self.invocation.chainlet
 
     def assign(self, replica: InlineReplica) -> None:
         """Hand the invocation to a replica."""
@@ -102,7 +107,7 @@ class InlineTransfer(Transfer):
 
     def _find_out_whether_heard(self, replica: InlineReplica) -> None:
         """A blocked event loop cannot even hear that time is up: then it is found out from here."""
-        chainlet = self.invocation.chainlet
+        chainlet = self.chainlet
         grace = replica.grace(chainlet)
 
         def look() -> None:

@@ -2,6 +2,9 @@
 
 A name is looked up, never executed: only `__dict__` entries are followed, so that no module
 `__getattr__` and no descriptor runs. What a found class may be used for is the caller's check.
+
+A script is `__main__` in the process that ran it and a module in its workers: `name_main` and
+`find_main_in` tell each side what the other one calls it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,28 @@ from types import ModuleType
 from typing import cast
 
 _MAIN = "__main__"
+
+
+class _Script:
+    """What `__main__` means between this process and the others."""
+
+    name = _MAIN
+    """The module that the others have in place of this process's `__main__`."""
+    module = _MAIN
+    """The module of this process in which it finds what the others name as of `__main__`."""
+
+
+_script = _Script()
+
+
+def name_main(name: str) -> None:
+    """Name the classes of this process's `__main__` as those of a module, which the others have."""
+    _script.name = name
+
+
+def find_main_in(module: str) -> None:
+    """Find the classes that others name as those of `__main__` in a module of this process."""
+    _script.module = module
 
 
 def reference(cls: type) -> str:
@@ -33,7 +58,8 @@ class ClassLookup:
         known: classes found whatever their module is, such as the ones in an annotation; this is
             what makes classes inside functions work within one process.
         importable: says whether a module that is not imported yet may be, by its full name.
-        main: the name by which the other processes know this process's `__main__` module.
+        main: the name by which the other processes know this process's `__main__` module; by
+            default what `name_main` said last.
     """
 
     __slots__ = ("_importable", "_known", "_main")
@@ -42,13 +68,13 @@ class ClassLookup:
         self,
         known: Iterable[type] = (),
         importable: Callable[[str], bool] = _nowhere,
-        main: str = _MAIN,
+        main: str | None = None,
     ) -> None:
         self._importable = importable
         self._main = main
         self._known: dict[str, type | None] = {}
         for cls in known:
-            name = self.reference(cls)
+            name = reference(cls)  # as it is here: what the others call it may change
             self._known[name] = cls if self._known.get(name, cls) is cls else None
 
     def knowing(self, classes: Iterable[type]) -> ClassLookup:
@@ -58,12 +84,12 @@ class ClassLookup:
 
     def reference(self, cls: type) -> str:
         """The name of a class for the other processes, which may have another `__main__`."""
-        module = self._main if cls.__module__ == _MAIN else cls.__module__
+        module = self._main_name if cls.__module__ == _MAIN else cls.__module__
         return f"{module}:{cls.__qualname__}"
 
     def knows(self, cls: type) -> bool:
         """Whether the class is one of the known ones, and its name says which."""
-        return self._known.get(self.reference(cls)) is cls
+        return self._known.get(reference(cls)) is cls
 
     def reaches(self, cls: type) -> bool:
         """Whether the class can be found again by its name, as far as this process can tell."""
@@ -78,12 +104,14 @@ class ClassLookup:
         Raises:
             LookupError: there is none, or its module may not be used.
         """
-        if name in self._known:
-            known = self._known[name]
+        given, _, qualname = name.partition(":")
+        module_name = self._here(given)
+        here = f"{module_name}:{qualname}"
+        if here in self._known:
+            known = self._known[here]
             if known is None:
                 raise LookupError(f"two classes in use are both named {name!r}")
             return known
-        module_name, _, qualname = name.partition(":")
         try:
             found = _follow(self._module(module_name), qualname)
         except LookupError:
@@ -96,6 +124,16 @@ class ClassLookup:
             return scripted
         raise LookupError(f"{name!r} is not a class that this process knows")
 
+    @property
+    def _main_name(self) -> str:
+        return self._main or _script.name
+
+    def _here(self, module_name: str) -> str:
+        """The name that a module has in this process."""
+        if module_name == self._main_name:
+            module_name = _MAIN
+        return _script.module if module_name == _MAIN else module_name
+
     def _find_in_script(self, module_name: str, qualname: str) -> type | None:
         """A known class of a script, whose module is `__main__` on one side only."""
         for cls in self._known.values():
@@ -104,7 +142,6 @@ class ClassLookup:
         return None
 
     def _module(self, name: str) -> ModuleType:
-        name = _MAIN if name == self._main else name
         module = sys.modules.get(name)
         if module is not None:
             return module

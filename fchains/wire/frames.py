@@ -6,22 +6,18 @@ import math
 from collections import deque
 from collections.abc import Iterator
 
-from fchains.wire.messages import (
+from fchains.wire.layout import (
     HEADER,
     KINDS,
     LIMIT,
     PARTED,
     TAGGED,
-    Frame,
     Header,
-    Kind,
-    ProtocolError,
-    check_greeting,
     encode,
     flat,
-    hello,
     split,
 )
+from fchains.wire.messages import Frame, Kind, Place, ProtocolError, check_greeting, hello
 from fchains.wire.payload import Buffer, Payload
 
 __all__ = ["LIMIT", "Frame", "FrameDecoder", "Kind", "ProtocolError", "encode", "hello"]
@@ -29,7 +25,11 @@ __all__ = ["LIMIT", "Frame", "FrameDecoder", "Kind", "ProtocolError", "encode", 
 _READ_SIZE = 256 * 1024
 _LARGE = 32 * 1024
 _FLAGS = TAGGED | PARTED
-_BEFORE_HELLO = {int(Kind.HELLO): Kind.HELLO}
+_FOREVER = math.inf
+_HELLO = int(Kind.HELLO)
+_BEFORE_HELLO = {_HELLO: Kind.HELLO}
+_HEADER_SIZE = HEADER.size
+_unpack_header = HEADER.unpack_from
 
 
 class FrameDecoder:
@@ -45,11 +45,11 @@ class FrameDecoder:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._ready: deque[Frame] = deque()
+        self.ready: deque[Frame] = deque()
+        """Frames that are complete and were not taken yet."""
         self._fault: str | None = None
         self._expected = _BEFORE_HELLO
         self._input = memoryview(bytearray(_READ_SIZE))
-        self._start = 0
         self._end = 0
         # A frame too large for the input: its header, and its bytes as far as they have come.
         self._header: Header | None = None
@@ -63,9 +63,10 @@ class FrameDecoder:
         Raises:
             ProtocolError: bad bytes came before.
         """
-        self._refuse_if_broken()
+        if self._fault is not None:
+            raise ProtocolError(self._fault)
         if self._header is None:
-            return self._input[self._end :]
+            return self._input[self._end :] if self._end else self._input
         if self._filled == len(self._body):
             self._lent.release()  # or the body could not grow
             self._body += bytes(min(self._header.length - self._filled, self._filled))
@@ -78,8 +79,8 @@ class FrameDecoder:
         Raises:
             ProtocolError: bad bytes came before.
         """
-        self._refuse_if_broken()
-        self._advance(nbytes)
+        self.check()
+        self.advance(nbytes)
         return self.frames()
 
     def feed(self, data: Buffer) -> Iterator[Frame]:
@@ -88,13 +89,13 @@ class FrameDecoder:
         Raises:
             ProtocolError: bad bytes came before.
         """
-        self._refuse_if_broken()
+        self.check()
         rest = memoryview(flat(data))
         while rest and self._fault is None:
             target = self.get_buffer()
             size = min(len(target), len(rest))
             target[:size] = rest[:size]
-            self._advance(size)
+            self.advance(size)
             rest = rest[size:]
         return self.frames()
 
@@ -104,9 +105,14 @@ class FrameDecoder:
         Raises:
             ProtocolError: after the last of them bad bytes came.
         """
-        while self._ready:
-            yield self._ready.popleft()
-        self._refuse_if_broken()
+        while self.ready:
+            yield self.ready.popleft()
+        self.check()
+
+    def check(self) -> None:
+        """Raise ProtocolError if bad bytes came."""
+        if self._fault is not None:
+            raise ProtocolError(self._fault)
 
     def eof(self) -> None:
         """The connection has ended.
@@ -114,61 +120,59 @@ class FrameDecoder:
         Raises:
             ProtocolError: in the middle of a frame.
         """
-        self._refuse_if_broken()
+        self.check()
         if self._header is not None:
             raise ProtocolError(
                 f"the connection ended after {self._filled} of {self._header.length} bytes of a frame"
             )
-        if self._end > self._start:
-            raise ProtocolError(f"the connection ended {self._end - self._start} bytes into a frame")
+        if self._end:
+            raise ProtocolError(f"the connection ended {self._end} bytes into a frame")
 
-    def _refuse_if_broken(self) -> None:
-        if self._fault is not None:
-            raise ProtocolError(self._fault)
-
-    def _advance(self, nbytes: int) -> None:
-        if self._header is None:
-            self._end += nbytes
-            self._parse()
+    def advance(self, nbytes: int) -> None:
+        """So many bytes came; `ready` has the frames that are complete, and then `check` speaks."""
+        if self._header is not None:
+            self._advance_large(self._header, nbytes)
             return
-        self._filled += nbytes
-        if self._filled == self._header.length:
-            header, self._header = self._header, None
-            body, self._body = self._body, bytearray()
-            self._finish(header, memoryview(body), shared=True)
-
-    def _parse(self) -> None:
-        while self._fault is None and self._end - self._start >= HEADER.size:
-            header = HEADER.unpack_from(self._input, self._start)
-            length, _, _, kind, flags, remaining = header
+        data, start, end = self._input, 0, self._end + nbytes
+        while end - start >= _HEADER_SIZE:
+            header = _unpack_header(data, start)
+            length, call, channel, kind, flags, remaining = header
             # One test for the usual frame; a deadline that is not a number is not equal to itself.
             if length > self._limit or flags > _FLAGS or remaining != remaining or kind not in self._expected:
                 self._fault = self._fault_in(Header._make(header))
                 return
-            begin = self._start + HEADER.size
-            end = begin + length
-            if end > self._end:
+            begin = start + _HEADER_SIZE
+            if begin + length > end:
                 if length > _LARGE:
-                    self._take_large(Header._make(header), begin)
+                    self._begin_large(Header._make(header), data[begin:end])
+                    start = end
                 break
-            self._finish(header, self._input[begin:end], shared=False)
-            self._start = end
-        self._compact()
+            start = begin + length
+            if flags & PARTED or kind == _HELLO:
+                self._finish(header, data[begin:start], shared=False)
+                if self._fault is not None:
+                    return
+                continue
+            payload = Payload(bytes(data[begin:start]), (), flags == TAGGED)
+            left = None if remaining == _FOREVER else remaining
+            self.ready.append(Frame(KINDS[kind], call, channel, payload, b"", left))
+        if start < end and start:
+            data[: end - start] = data[start:end]
+        self._end = end - start
 
-    def _take_large(self, header: Header, begin: int) -> None:
+    def _begin_large(self, header: Header, data: memoryview) -> None:
         """Go on in a bytearray of the frame's own, which grows with what comes."""
-        here = self._end - begin
         self._header = header
-        self._filled = here
-        self._body = bytearray(min(header.length, max(_READ_SIZE, here)))
-        self._body[:here] = self._input[begin : self._end]
-        self._start = self._end
+        self._filled = len(data)
+        self._body = bytearray(min(header.length, max(_READ_SIZE, len(data))))
+        self._body[: len(data)] = data
 
-    def _compact(self) -> None:
-        left = self._end - self._start
-        if left and self._start:
-            self._input[:left] = self._input[self._start : self._end]
-        self._start, self._end = 0, left
+    def _advance_large(self, header: Header, nbytes: int) -> None:
+        self._filled += nbytes
+        if self._filled == header.length:
+            self._header = None
+            body, self._body = self._body, bytearray()
+            self._finish(header, memoryview(body), shared=True)
 
     def _fault_in(self, header: Header) -> str:
         if header.kind not in KINDS:
@@ -185,14 +189,18 @@ class FrameDecoder:
         self, header: tuple[int, int, int, int, int, float], data: memoryview, *, shared: bool
     ) -> None:
         _, call, channel, kind, flags, remaining = header
+        places: tuple[Place | None, ...] = ()
         try:
-            head, body, buffers = split(data, shared=shared) if flags & PARTED else (b"", bytes(data), ())
-            if kind == Kind.HELLO:
+            if flags & PARTED:
+                head, body, buffers, places = split(data, shared=shared)
+            else:
+                head, body, buffers = b"", bytes(data), ()
+            if kind == _HELLO:
                 check_greeting(body)
                 self._expected = KINDS
         except ProtocolError as exc:
             self._fault = str(exc)
             return
         payload = Payload(body, buffers, flags & TAGGED != 0)
-        left = None if remaining == math.inf else remaining
-        self._ready.append(Frame(KINDS[kind], call, channel, payload, head, left))
+        left = None if remaining == _FOREVER else remaining
+        self.ready.append(Frame(KINDS[kind], call, channel, payload, head, left, places))

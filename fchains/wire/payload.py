@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 Buffer = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Payload:
-    """One encoded value.
+    """One encoded value. `frozen=True` would make each cost three times as much.
 
     The buffers may be views of the sender's own memory (an array is not copied). A transport
     that hands a payload on inside one process without copying sends `detached()` instead.
@@ -20,9 +21,9 @@ class Payload:
         tagged: the body is a tree with class tags; otherwise pydantic's JSON of the annotation.
     """
 
-    body: bytes
-    buffers: tuple[Buffer, ...] = ()
-    tagged: bool = False
+    body: Final[bytes]
+    buffers: Final[tuple[Buffer, ...]] = ()
+    tagged: Final[bool] = False
 
     @property
     def size(self) -> int:

@@ -62,3 +62,5 @@ class _Once:
 
     def stuck(self, why: str) -> None:
         self.over.set()
+
+    def blocking(self, where: str) -> None: ...

@@ -49,6 +49,10 @@ class ReplicaEvents(Protocol):
         """Code in it does not stop: it needs a successor, and must end when its calls have."""
         ...
 
+    def blocking(self, where: str) -> None:
+        """Its event loop is blocked there, as ` at file:line`; empty when it no longer is."""
+        ...
+
 
 class Replica:
     """One replica of the chainlets of a group, or of one chainlet.
@@ -147,7 +151,7 @@ class Replica:
     def blocked(self) -> str:
         """Where the event loop is blocked, as ` at file:line`, or nothing; from any thread."""
         blockage = self._watch.blocked()
-        return f" at {blockage.file}:{blockage.line} in {blockage.function}" if blockage else ""
+        return _place(blockage) if blockage else ""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -185,6 +189,7 @@ class Replica:
         self._events.ended(chainlet, call)
 
     def _blocked(self, blockage: Blockage) -> None:
+        self._events.blocking("" if blockage.ended else _place(blockage))
         chainlet = self._chainlet_at(blockage)
         logger.warning(
             "%s %s the event loop of replica %s for %.0f ms at %s:%d in %s:"
@@ -246,6 +251,10 @@ class Replica:
 
         next(iter(self._threads.values())).run(function, done, context=copy_context())
         return future
+
+
+def _place(blockage: Blockage) -> str:
+    return f" at {blockage.file}:{blockage.line} in {blockage.function}"
 
 
 _KINDS: dict[tuple[str, bool], type[Execution]] = {

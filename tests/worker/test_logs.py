@@ -8,15 +8,13 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fchains.calls.loglines import LogLine
-from fchains.worker.logs import MAX_LINE, Capture, Owner
+from fchains.calls.loglines import LogLine, LogSink
+from fchains.worker.log_lines import LineAssembler
+from fchains.worker.logs import Capture, Owner
 
 ONE = Owner("greet", "replica-1", "call-1")
 TWO = Owner("greet", "replica-1", "call-2")
@@ -67,8 +65,14 @@ def terminal() -> Generator[Streams, None, None]:
 @contextmanager
 def captured() -> Generator[tuple[Capture, Lines, Streams], None, None]:
     lines = Lines()
-    with terminal() as streams, Capture(lines.append, writer.get) as capture:
+    assembler = LineAssembler(lines.append)
+    with terminal() as streams, Capture(assembler.feed, writer.get) as capture:
         yield capture, lines, streams
+    assembler.finish_all()
+
+
+def capturing(sink: LogSink, *, pass_on: bool = True) -> Capture:
+    return Capture(LineAssembler(sink).feed, writer.get, pass_on=pass_on)
 
 
 @contextmanager
@@ -112,69 +116,10 @@ def test_what_is_printed_outside_a_call_only_reaches_the_original() -> None:
     assert lines == []
 
 
-def test_partial_lines_are_kept_per_call_and_sent_when_it_is_over() -> None:
-    with captured() as (capture, lines, _):
-        for owner, text in [(ONE, "a"), (TWO, "b"), (ONE, "c\nd"), (TWO, "e")]:
-            with inside(owner):
-                print(text, end="")
-        assert lines.texts() == ["ac"]
-        capture.finish(TWO)
-        capture.finish(ONE)
-        capture.finish(ONE)
-        assert lines.texts(TWO) == ["be"]
-        assert lines.texts(ONE) == ["ac", "d"]
-
-
 def test_partial_lines_are_sent_at_the_latest_when_the_capture_ends() -> None:
     with captured() as (_, lines, _), inside(ONE):
         print("begun", end="")
     assert lines.texts() == ["begun"]
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (["a\r\n", "b\r\n"], ["a", "b"]),
-        (["a\r", "\nb\n"], ["a", "b"]),
-        (["\r 10%", "\r 50%", "\r100%\n", "done\n"], ["100%", "done"]),
-        (["10%\r", "50%\r", "100%\r"], ["100%"]),
-        (["\rbar", "\r   \r", "done\n"], ["done"]),
-        (["\rbar", "\r   \r"], []),
-        (["\n", "\n"], ["", ""]),
-        (["  "], []),
-    ],
-)
-def test_a_progress_bar_is_one_line_in_its_final_state(written: list[str], expected: list[str]) -> None:
-    with captured() as (_, lines, streams), inside(ONE):
-        for text in written:
-            sys.stdout.write(text)
-    assert lines.texts() == expected
-    assert streams.out.shown() == "".join(written)
-
-
-def test_a_long_line_is_cut_into_bounded_pieces_and_nothing_is_lost() -> None:
-    text = "".join(chr(ord("a") + n % 26) for n in range(2 * MAX_LINE + 10))
-    with captured() as (_, lines, _), inside(ONE):
-        print(text)
-        print(text, end="")
-        assert [len(piece) for piece in lines.texts()] == [MAX_LINE, MAX_LINE, 10, MAX_LINE, MAX_LINE]
-    assert "".join(lines.texts()) == 2 * text
-
-
-def lines_of(parts: list[str]) -> list[str]:
-    lines = Lines()
-    capture = Capture(lines.append, lambda: ONE)
-    for part in parts:
-        capture.feed("stdout", part)
-    capture.finish(ONE)
-    return lines.texts()
-
-
-@settings(max_examples=40)
-@given(st.text("ab\r\n", max_size=40), st.lists(st.integers(0, 40), max_size=6))
-def test_how_a_text_is_divided_into_writes_makes_no_difference(text: str, cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), max(len(text), *cuts, 0)]
-    assert lines_of([text[start:end] for start, end in pairwise(places)]) == lines_of([text])
 
 
 def test_bytes_are_captured_too_and_need_not_be_text() -> None:
@@ -186,13 +131,6 @@ def test_bytes_are_captured_too_and_need_not_be_text() -> None:
         buffer.write(memoryview(b"\xff\xfe\n\xc3"))
     assert lines.texts() == ["grün", "n", "\ufffd\ufffd", "\ufffd"]
     assert streams.out.raw() == grun + b"n\n\xff\xfe\n\xc3"
-
-
-def test_lone_surrogates_do_not_reach_the_sink() -> None:
-    lines = Lines()
-    with redirect_stdout(io.StringIO()), Capture(lines.append, writer.get), inside(ONE):
-        print("file\udcff")
-    assert lines.texts() == ["file?"]
 
 
 def test_a_captured_stream_behaves_like_the_original() -> None:
@@ -222,13 +160,13 @@ def test_a_captured_stream_behaves_like_the_original() -> None:
 
 
 def test_a_stream_without_a_buffer_stays_without_one() -> None:
-    with redirect_stdout(io.StringIO()), Capture(Lines().append, writer.get):
+    with redirect_stdout(io.StringIO()), capturing(Lines().append):
         assert not hasattr(sys.stdout, "buffer")
 
 
 def test_a_process_without_stdout_is_left_alone() -> None:
     lines = Lines()
-    with terminal(), redirect_stdout(None), Capture(lines.append, writer.get), inside(ONE):
+    with terminal(), redirect_stdout(None), capturing(lines.append), inside(ONE):
         print("nowhere")
         assert cast("object", sys.stdout) is None
         print("somewhere", file=sys.stderr)
@@ -255,7 +193,7 @@ def test_rich_writes_through_a_captured_stream() -> None:
 def test_the_original_streams_are_put_back_also_after_an_error() -> None:
     handlers = logging.getLogger().handlers[:]
     with terminal() as streams:
-        with pytest.raises(ValueError, match="mine"), Capture(Lines().append, writer.get):
+        with pytest.raises(ValueError, match="mine"), capturing(Lines().append):
             raise ValueError("mine")
         assert sys.stdout is streams.out
         assert sys.stderr is streams.err
@@ -265,7 +203,7 @@ def test_the_original_streams_are_put_back_also_after_an_error() -> None:
 @pytest.mark.parametrize("inner_first", [True, False])
 def test_nested_captures_both_get_the_lines_and_end_in_any_order(inner_first: bool) -> None:
     outer_lines, inner_lines = Lines(), Lines()
-    outer, inner = Capture(outer_lines.append, writer.get), Capture(inner_lines.append, writer.get)
+    outer, inner = capturing(outer_lines.append), capturing(inner_lines.append)
     with terminal() as streams, inside(ONE):
         outer.__enter__()
         inner.__enter__()
@@ -285,13 +223,13 @@ def test_nested_captures_both_get_the_lines_and_end_in_any_order(inner_first: bo
 def test_a_stream_that_someone_put_on_top_stays_and_what_is_below_it_only_passes_on() -> None:
     theirs, lines = io.StringIO(), Lines()
     with terminal() as streams, inside(ONE):
-        capture = Capture(lines.append, writer.get).__enter__()
+        capture = capturing(lines.append).__enter__()
         with redirect_stdout(theirs):
             capture.__exit__()
             assert cast("object", sys.stdout) is theirs
             print("theirs")
         print("after")  # they have put back what they found
-        with Capture(lines.append, writer.get):
+        with capturing(lines.append):
             print("again")
         assert sys.stdout is streams.out
     assert theirs.getvalue() == "theirs\n"
@@ -316,7 +254,7 @@ def test_streams_that_someone_replaced_are_captured_again_after_a_refresh() -> N
 
 def test_a_capture_can_be_entered_again() -> None:
     lines = Lines()
-    capture = Capture(lines.append, writer.get)
+    capture = capturing(lines.append)
     with terminal(), inside(ONE):
         for text in ("once", "twice"):
             with capture:
@@ -332,7 +270,7 @@ def test_a_sink_may_print_and_log_without_end() -> None:
         print("sunk", line.text)
         logging.getLogger("sink").warning("sunk")
 
-    with terminal() as streams, Capture(sink, writer.get), Capture(sink, writer.get), inside(ONE):
+    with terminal() as streams, capturing(sink), capturing(sink), inside(ONE):
         print("hello")
     assert sunk == ["hello", "hello"]
     assert streams.out.shown().splitlines() == ["hello", "sunk hello", "sunk hello"]
@@ -342,7 +280,7 @@ def test_a_sink_that_fails_is_logged_once_and_harms_nobody(caplog: pytest.LogCap
     def sink(line: LogLine) -> None:
         raise ValueError(line.text)
 
-    with terminal() as streams, Capture(sink, writer.get), inside(ONE):
+    with terminal() as streams, capturing(sink), inside(ONE):
         print("one\ntwo")
         logging.getLogger("user").warning("three")
     assert streams.out.shown() == "one\ntwo\n"
@@ -361,13 +299,12 @@ def test_a_stream_that_fails_fails_for_who_prints() -> None:
 
 def test_threads_print_whole_lines_with_their_own_calls() -> None:
     owners = [Owner("greet", "replica-1", f"call-{n}") for n in range(4)]
-    with captured() as (capture, lines, _):
+    with captured() as (_, lines, _):
 
         def work(owner: Owner) -> None:
             with inside(owner):
                 for n in range(50):
                     print(owner.call_id, n)
-            capture.finish(owner)
 
         threads = [threading.Thread(target=work, args=(owner,)) for owner in owners]
         for thread in threads:
@@ -393,7 +330,7 @@ def test_a_sink_is_called_without_a_lock_so_that_it_may_wait_for_who_prints() ->
         print("second")
         logging.getLogger("user").warning("third")
 
-    with terminal(), Capture(sink, writer.get), inside(ONE):
+    with terminal(), capturing(sink), inside(ONE):
         print("first")
         logging.getLogger("user").warning("first")
     assert lines.texts() == ["first", "second", "third", "first", "second", "third"]
@@ -444,7 +381,7 @@ def test_what_logging_prints_without_any_set_up_is_still_printed_once(captures: 
     lines = Lines()
     with bare_logging(), terminal() as streams, ExitStack() as stack:
         for _ in range(captures):
-            stack.enter_context(Capture(lines.append, writer.get))
+            stack.enter_context(capturing(lines.append))
         logging.getLogger("user").warning("outside")
         logging.getLogger("fchains.worker").warning("ours")
         logging.getLogger("user").info("below the level of last resort")
@@ -457,13 +394,13 @@ def test_what_logging_prints_without_any_set_up_is_still_printed_once(captures: 
 def test_a_handler_that_prints_to_a_captured_stream_makes_no_second_line() -> None:
     outer_lines, inner_lines = Lines(), Lines()
     logger = logging.getLogger("user.printing")
-    with bare_logging(), terminal() as streams, Capture(outer_lines.append, writer.get):
+    with bare_logging(), terminal() as streams, capturing(outer_lines.append):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("<%(message)s>"))
         handler.setLevel(logging.WARNING)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-        with Capture(inner_lines.append, writer.get), inside(ONE):
+        with capturing(inner_lines.append), inside(ONE):
             logger.warning("shown")
             logger.info("not shown")
         logger.removeHandler(handler)
@@ -485,9 +422,60 @@ def test_a_handler_of_the_program_goes_on_as_if_nothing_were_captured() -> None:
     assert lines.labelled() == [("WARNING", "to a file")]
 
 
-def test_a_late_line_of_a_call_that_is_over_is_sent_too() -> None:
-    with captured() as (capture, lines, _):
-        capture.finish(ONE)
+def test_what_is_not_passed_on_does_not_reach_the_originals() -> None:
+    lines = Lines()
+    with bare_logging(), terminal() as streams, capturing(lines.append, pass_on=False):
+        print("outside")
+        logging.getLogger("user").warning("outside")
         with inside(ONE):
-            print("late")
-        assert lines.texts() == ["late"]
+            assert sys.stdout.write("one\n") == 4
+            sys.stdout.writelines(["two\n"])
+            assert sys.stderr.buffer.write(bytearray(b"three\n")) == 6
+            logging.getLogger("user").warning("four")
+            logging.getLogger("fchains.worker").warning("ours")
+    assert (streams.out.shown(), streams.err.shown()) == ("outside\n", "outside\nours\n")
+    assert lines.labelled() == [
+        ("stdout", "one"),
+        ("stdout", "two"),
+        ("stderr", "three"),
+        ("WARNING", "four"),
+    ]
+
+
+def test_a_stream_that_passes_nothing_on_is_as_strict_as_the_original() -> None:
+    with terminal(), capturing(Lines().append, pass_on=False), inside(ONE):
+        out: Any = sys.stdout
+        with pytest.raises(TypeError, match="must be str, not bytes"):
+            out.write(b"bytes")
+        with pytest.raises(TypeError):
+            out.buffer.write("text")
+        out.close()
+        with pytest.raises(ValueError, match="closed"):
+            print("into the void")
+
+
+def test_a_handler_that_was_set_up_before_prints_to_where_all_is_captured() -> None:
+    lines = Lines()
+    with bare_logging(), terminal() as streams:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("<%(message)s>"))
+        logging.getLogger("user").addHandler(handler)
+        with capturing(lines.append, pass_on=False), inside(ONE):
+            logging.getLogger("user.module").warning("once")
+        logging.getLogger("user").removeHandler(handler)
+        assert handler.stream is streams.err
+    assert streams.err.shown() == ""
+    assert lines.labelled() == [("stderr", "<once>")]
+
+
+def test_records_of_fchains_itself_are_taken_where_one_asks_for_them() -> None:
+    lines = Lines()
+    assembler = LineAssembler(lines.append)
+    with (
+        bare_logging(),
+        terminal() as streams,
+        Capture(assembler.feed, lambda: ONE, pass_on=False, own_records=True),
+    ):
+        logging.getLogger("fchains.worker").warning("ours")
+    assert streams.err.shown() == ""
+    assert lines.labelled() == [("WARNING", "ours")]

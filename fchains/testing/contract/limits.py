@@ -6,10 +6,14 @@ import asyncio
 
 import pytest
 
+from fchains.calls.loglines import LogLine
 from fchains.calls.runner import Capability
 from fchains.errors import CallCancelled, CallTimeout, Overloaded
 from fchains.testing.contract import chainlets as c
 from fchains.testing.contract.base import ContractPart, LogBook, needs
+
+PATIENCE = 20.0
+"""Seconds after which a test that waits in vain fails."""
 
 
 class LimitsContract(ContractPart):
@@ -123,6 +127,13 @@ class LogsContract(ContractPart):
         self, log_book: LogBook
     ) -> None:
         await c.speak.remote("hello")
-        lines = {(line.stream, line.text) for line in log_book.lines if line.chainlet == "speak"}
-        assert {("stdout", "said hello"), ("stderr", "shouted hello"), ("WARNING", "logged hello")} <= lines
-        assert all(line.replica and line.call_id for line in log_book.lines)
+        expected = {("stdout", "said hello"), ("stderr", "shouted hello"), ("WARNING", "logged hello")}
+
+        def spoken() -> list[LogLine]:
+            return [line for line in log_book.lines if line.chainlet == "speak"]
+
+        # A line may come later than the result: they take different ways.
+        async with asyncio.timeout(PATIENCE):
+            while not expected <= {(line.stream, line.text) for line in spoken()}:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert all(line.replica and line.call_id for line in spoken())

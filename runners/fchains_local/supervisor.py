@@ -1,0 +1,114 @@
+"""The supervisor: a process of its own that keeps the replicas of its parent's chains.
+
+It imports nothing of the user's, and ends when its parent does. The runner starts it with one
+connection; on that come the chains, one line with the path of each one's spec, and a connection with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fchains_local.chain_keeper import ChainKeeper
+from fchains_local.spec import Spec
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 64 * 1024
+_MOST_FILES = 64
+
+
+class Supervisor:
+    """Takes chains over until its parent is gone, or wants no more; lives on one loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sock.setblocking(False)
+        self._rest = b""
+        self._files: list[int] = []
+        self._chains: dict[asyncio.Task[None], socket.socket] = {}
+        self._over = asyncio.Event()
+        self._last = False
+
+    async def run(self, parent: int) -> None:
+        """Serve until the last chain has ended.
+
+        Args:
+            parent: its process id.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._abandon)
+        loop.add_reader(self._sock, self._readable)
+        if hasattr(os, "pidfd_open"):  # a forked child of the parent may hold the other ends of the sockets
+            with contextlib.suppress(OSError):
+                loop.add_reader(os.pidfd_open(parent), self._abandon)
+        await self._over.wait()
+
+    def _readable(self) -> None:
+        try:
+            data, files, _, _ = socket.recv_fds(self._sock, _CHUNK, _MOST_FILES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, files = b"", []
+        self._files += files
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._keep(Path(os.fsdecode(line)).read_bytes(), socket.socket(fileno=self._files.pop(0)))
+        if not data:
+            self._end()
+
+    def _keep(self, spec: bytes, sock: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(_keep(spec, sock))
+        self._chains[task] = sock
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._chains.pop(task).close()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a chain cannot be kept any longer", exc_info=error)
+        if self._last and not self._chains:
+            self._over.set()
+
+    def _abandon(self) -> None:
+        """The parent is gone, whoever holds its ends of the connections."""
+        for sock in (self._sock, *self._chains.values()):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._last = True
+        if not self._chains:
+            self._over.set()
+
+
+async def _keep(spec: bytes, sock: socket.socket) -> None:
+    await ChainKeeper(Spec.from_json(spec)).run(sock.dup())
+
+
+async def _main(sock: socket.socket, parent: int) -> None:
+    await Supervisor(sock).run(parent)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The program.
+
+    Args:
+        arguments: process id of the parent, and descriptor of the connection to it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent, file = arguments
+    os.set_inheritable(int(file), False)
+    asyncio.run(_main(socket.socket(fileno=int(file)), int(parent)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,166 @@
+"""What a runner may leave behind: processes, descriptors, shared memory, tasks, private directories."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fchains.calls.portal import portal, user_portal
+
+SEGMENT = "memfd:fchains-segment"
+PATIENCE = 5.0
+"""Seconds within which all must be gone."""
+
+
+def until(seen: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    """Wait until something is so; nobody tells."""
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.005)
+
+
+async def become(seen: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    """Wait until something is so, and let the loop go on meanwhile."""
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, f"in vain: {what}"
+        await asyncio.sleep(0.005)
+
+
+def children(pid: int) -> list[int]:
+    """Its child processes, those that nobody has waited for included."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, file.read_text().split())
+    return found
+
+
+def descendants(pid: int) -> dict[int, int]:
+    """All processes below one, and how far below."""
+    found: dict[int, int] = {}
+    level = [pid]
+    depth = 0
+    while level := [child for each in level for child in children(each)]:
+        depth += 1
+        found.update(dict.fromkeys(level, depth))
+    return found
+
+
+SUPERVISOR, TEMPLATE, REPLICA = 1, 2, 3
+"""How far below the process of a script those of its chains are."""
+
+
+def replicas(pid: int | None = None) -> list[int]:
+    """The replicas of a process, this one unless given, that were forked from templates."""
+    return [child for child, depth in descendants(pid or os.getpid()).items() if depth == REPLICA]
+
+
+def descriptors(pid: int | None = None) -> dict[int, str]:
+    """The open files of a process, this one unless given, and what they are."""
+    found: dict[int, str] = {}
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid or 'self'}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = str(entry.readlink())
+    return found
+
+
+def segments(pid: int | None = None) -> int:
+    """Shared segments that a process, this one unless given, has open or mapped."""
+    opened = sum(SEGMENT in name for name in descriptors(pid).values())
+    with contextlib.suppress(OSError):
+        opened += Path(f"/proc/{pid or 'self'}/maps").read_text().count(SEGMENT)
+    return opened
+
+
+def resident(pid: int | None = None) -> int:
+    """Bytes of memory that a process, this one unless given, has of its own: without shared segments."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid or 'self'}/status").read_text().splitlines()
+        sizes = {key: value for key, _, value in (line.partition(":") for line in lines)}
+        return int(sizes["RssAnon"].split()[0]) * 1024
+    return 0
+
+
+def shared(pid: int | None = None) -> int:
+    """Bytes of shared memory that the segments of a process, this one unless given, take."""
+    total = 0
+    for number, name in descriptors(pid).items():
+        if SEGMENT in name:
+            with contextlib.suppress(OSError):
+                total += Path(f"/proc/{pid or 'self'}/fd/{number}").stat().st_blocks * 512
+    return total
+
+
+def tasks() -> set[asyncio.Task[object]]:
+    """Tasks on the loops that fchains has of its own."""
+    found: set[asyncio.Task[object]] = set()
+    for each in (portal(), user_portal()):
+        with contextlib.suppress(RuntimeError):  # the set changed meanwhile
+            found |= asyncio.all_tasks(each.loop)
+    return found
+
+
+class Holdings:
+    """What this process holds now, apart from the loops of fchains, which stay."""
+
+    def __init__(self) -> None:
+        tasks()
+        gc.collect()
+        self.files = set(descriptors())
+        self.tasks = tasks()
+
+    def more(self, folder: Path) -> str:
+        """What there is by now that there was not; "" is nothing."""
+        found: list[str] = []
+        found += [f"process {pid} ({_command(pid)})" for pid in descendants(os.getpid())]
+        files = descriptors()
+        found += [f"descriptor {number} ({files[number]})" for number in sorted(set(files) - self.files)]
+        found += [f"task {task!r}" for task in tasks() - self.tasks]
+        found += [f"file {path}" for path in folder.rglob("*")]
+        if segments():
+            found.append(f"{segments()} shared segments")
+        return "\n".join(found)
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A place of this test alone for the private directories of chains, with a short path."""
+    path = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(path))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """A block after which all must be as before it.
+
+    Args:
+        folder: where the chains that the block starts have their private directories.
+    """
+    before = Holdings()
+    yield
+    end = time.monotonic() + PATIENCE
+    while more := before.more(folder):
+        assert time.monotonic() < end, f"left behind:\n{more}"
+        gc.collect()
+        time.sleep(0.01)
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+        return f"{state} " + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return "gone"

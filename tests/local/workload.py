@@ -1,0 +1,217 @@
+"""Chainlets for the tests of endurance, which workers import."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+
+from fchains import Retry, chainlet, current_call
+from fchains.calls.portal import portal
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+JOURNAL = "FCHAINS_TEST_JOURNAL"
+"""Environment variable with the folder in which executions are noted down."""
+
+CHAOS_RETRY = Retry(attempts=6, backoff=0.05, max_delay=0.4)
+
+
+def mixed(number: int) -> int:
+    """A number that nothing but the right computation gives."""
+    return (number * 2654435761) & 0xFFFFFFFF
+
+
+@functools.cache
+def _journal(pid: int) -> int:
+    return os.open(f"{os.environ[JOURNAL]}/{pid}", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+
+
+def note() -> None:
+    """Note down that the current attempt of the current call is executed here."""
+    call = current_call()
+    os.write(_journal(os.getpid()), f"{call.id} {call.attempt}\n".encode())
+
+
+# For the chaos: one chain, two replicas each.
+
+
+@chainlet(replicas=2)
+def tiny(number: int) -> int:
+    note()
+    return mixed(number)
+
+
+@chainlet(replicas=2)
+async def quick(number: int) -> int:
+    note()
+    await asyncio.sleep(0)
+    return mixed(number) ^ 1
+
+
+@chainlet(replicas=2)
+async def numbers(first: int, count: int) -> AsyncIterator[int]:
+    note()
+    for number in range(first, first + count):
+        yield number
+
+
+@chainlet(replicas=2)
+async def total(items: AsyncIterator[int]) -> int:
+    note()
+    result = 0
+    async for item in items:
+        result += item
+    return result
+
+
+@chainlet(replicas=2)
+def inverted(data: Bytes) -> Bytes:
+    note()
+    return 255 - data
+
+
+@chainlet(replicas=2, entrypoint=True, calls=[numbers, total, inverted])
+async def nested(number: int) -> int:
+    note()
+    first = tiny.options(retries=CHAOS_RETRY).remote(number)
+    second = quick.options(retries=CHAOS_RETRY).remote(number)
+    return await first + await second
+
+
+# For large maps.
+
+
+@chainlet(replicas=2)
+def with_pid(number: int) -> tuple[int, int]:
+    return mixed(number), os.getpid()
+
+
+@chainlet(replicas=2)
+async def started(number: int, folder: str) -> int:
+    """Says in a file that it began, and takes its time."""
+    with open(f"{folder}/started", "a") as file:  # noqa: ASYNC230, PTH123
+        file.write(f"{number}\n")
+    await asyncio.sleep(0.05)
+    return number
+
+
+@chainlet(replicas=2, max_queue=1000)
+def crowded(number: int) -> int:
+    time.sleep(0.0005)
+    return mixed(number)
+
+
+# For streams that are left.
+
+
+@chainlet(replicas=1, concurrency=1, group="left")
+async def counter(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+
+
+@chainlet(replicas=1, concurrency=1, group="left")
+def counter_sync(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+@chainlet(replicas=1, group="left")
+async def held() -> tuple[int, int, int]:
+    """Tasks on the loops of the replica, this one aside, and its open files; which process it is."""
+    own = asyncio.all_tasks()
+    others = asyncio.all_tasks(portal().loop)
+    return len(own) + len(others) - 1, len(os.listdir("/proc/self/fd")), os.getpid()  # noqa: PTH208
+
+
+@chainlet(replicas=1, concurrency=100, group="left")
+async def written(file: str, size: int) -> AsyncIterator[bytes]:
+    """Writes without end, and notes in a file how many items it has got rid of."""
+    with open(file, "ab", buffering=0) as progress:  # noqa: ASYNC230, PTH123
+        while True:
+            yield bytes(size)
+            progress.write(b".")
+
+
+@chainlet(replicas=1, concurrency=100, group="left")
+async def first_of(items: AsyncIterator[int], count: int) -> int:
+    """The sum of so many items; the rest is left."""
+    result = 0
+    async for item in items:
+        result += item
+        count -= 1
+        if not count:
+            break
+    return result
+
+
+@chainlet(replicas=1, concurrency=100, group="left")
+async def dies_after(items: AsyncIterator[int], count: int) -> int:
+    async for _ in items:
+        count -= 1
+        if not count:
+            os.kill(os.getpid(), 9)
+    return 0
+
+
+@chainlet(replicas=1, group="mortal")
+async def ends_with(count: int) -> AsyncIterator[int]:
+    """The process is killed after so many items, in the middle of a stream."""
+    for number in range(count):
+        yield number
+    await asyncio.sleep(0.05)
+    os.kill(os.getpid(), 9)
+    yield -1
+
+
+@chainlet(replicas=1, group="mortal")
+async def passes_on(count: int) -> int:
+    """Streams to another replica, and dies in the middle."""
+
+    async def items() -> AsyncIterator[int]:
+        for number in range(count):
+            yield number
+        await asyncio.sleep(0.05)
+        os.kill(os.getpid(), 9)
+        yield -1
+
+    return await listens.remote(items())
+
+
+@chainlet(replicas=1, calls=[ends_with])
+async def listens(items: AsyncIterator[int]) -> int:
+    """Writes down whether its items seemed complete."""
+    folder = os.environ[JOURNAL]
+    count = 0
+    try:
+        async for _ in items:
+            count += 1
+    except BaseException as error:
+        _write(folder, f"{type(error).__name__} after {count}")
+        raise
+    _write(folder, f"complete after {count}")
+    return count
+
+
+def _write(folder: str, text: str) -> None:
+    with open(f"{folder}/heard", "a") as file:  # noqa: PTH123
+        file.write(text + "\n")
+
+
+# For large values.
+
+
+@chainlet(replicas=2, memory="4GiB")
+def returned(data: Bytes) -> tuple[Bytes, str, bool, int]:
+    """The same content, its digest here, whether it could be written to, and where that was."""
+    digest = hashlib.blake2b(memoryview(data)).hexdigest()
+    writable = bool(data.flags.writeable)
+    data[0] ^= 255
+    data[0] ^= 255
+    return data, digest, writable, os.getpid()
