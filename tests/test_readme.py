@@ -61,7 +61,6 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, *command: str) -> str:
     path = os.pathsep.join([str(README.parent), str(README.parent / "runners")])
     environment = os.environ | {
-        "FCHAINS_RUNNER": "inline",
         "PYTHONPATH": path,
         "COLUMNS": "100",
         "NO_COLOR": "1",

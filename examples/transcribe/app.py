@@ -2,10 +2,14 @@
 
 python examples/transcribe/app.py                  # the five clips, with word error rate and time
 python examples/transcribe/app.py talk.wav         # any WAV file with 16 kHz, mono, 16 bits
+python examples/transcribe/app.py --seconds 120    # the clips again and again, to see what replicas bring:
+REPLICAS=1 python examples/transcribe/app.py --seconds 120
 """
 
 import argparse
+import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +22,7 @@ from speech import RATE, AudioChunk, Recognizer, Segment, Transcript
 from sphinx import SphinxRecognizer
 
 CLIPS = Path(__file__).with_name("clips")
+REPLICAS = int(os.environ.get("REPLICAS", "2"))
 SILENCE = AudioChunk(start=0.0, pcm=bytes(RATE))
 
 image = Image.debian_slim(python="3.11").pip_install("numpy==2.4.6", "pocketsphinx==5.1.1")
@@ -28,7 +33,7 @@ def recognizer() -> Recognizer:
     return SphinxRecognizer()
 
 
-@chainlet(image=image)
+@chainlet(image=image, replicas=REPLICAS)
 def transcribe_piece(chunk: AudioChunk, *, model: Recognizer = use(recognizer)) -> list[Segment]:
     """The segments of one piece, in the time of the recording."""
     return [segment.later(chunk.start) for segment in model.recognize(chunk.pcm)]
@@ -64,18 +69,31 @@ def report(path: Path, transcript: Transcript) -> tuple[int, int]:
     return errors, len(said)
 
 
+def repeated(paths: Sequence[Path], seconds: float) -> list[Path]:
+    """The recordings in turn until they last so many seconds, each at least once."""
+    lengths = [len(read_wav(path.read_bytes())) / RATE for path in paths]
+    chosen, total = list(paths), sum(lengths)
+    for path, length in itertools.cycle(zip(paths, lengths, strict=True)):
+        if total >= seconds:
+            break
+        chosen, total = [*chosen, path], total + length
+    return chosen
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Transcribe recordings.")
     parser.add_argument("wav", nargs="*", type=Path, help="16 kHz mono WAV files (default: the clips)")
-    parser.add_argument("--runner", default="inline", help="where the chain runs (default: %(default)s)")
+    parser.add_argument("--runner", default="local", help="where the chain runs (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0, help="repeat the recordings to so many seconds")
     options = parser.parse_args(arguments)
     paths: list[Path] = options.wav or sorted(CLIPS.glob("*.wav"))
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error(f"there is no file {', '.join(missing)}")
+    paths = repeated(paths, options.seconds)
 
     with use_runner(options.runner):
         began = time.perf_counter()
-        transcribe_piece.remote(SILENCE).result()
+        list(transcribe_piece.map([SILENCE] * REPLICAS))  # so that all replicas have loaded their model
         ready = time.perf_counter()
         duration, wrong, said = 0.0, 0, 0
         for path, call in [(path, transcribe_file.remote(path.read_bytes())) for path in paths]:

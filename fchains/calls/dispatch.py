@@ -24,7 +24,7 @@ from fchains.calls.states import Event, State, advance
 from fchains.calls.trace import Trace
 from fchains.calls.uploads import Upload
 from fchains.definition.retry import Retry
-from fchains.errors import CallCancelled, CallTimeout, WorkerLost
+from fchains.errors import CallCancelled, CallTimeout, SetupError, WorkerLost
 from fchains.wire.failures import failure_of
 from fchains.wire.payload import Payload
 
@@ -242,8 +242,13 @@ class Dispatch:
         return 0.0 if self._resends == 1 else _pause(self._resends)
 
     def _never_started(self) -> None:
-        waited = f"no replica took the call within its startup_timeout of {self.plan.startup_timeout:g} s"
-        self._time_out(waited)
+        within = f"within its startup_timeout of {self.plan.startup_timeout:g} s"
+        if self._transfer is None or not self._transfer.awaits_start:
+            self._time_out(f"no replica took the call {within}")
+            return
+        self._portal.loop.call_soon(functools.partial(self._transfer.cancel, timed_out=True))
+        error = SetupError(f"{self.plan.chainlet}: no replica was ready {within} (call {self.plan.id})")
+        self._failed(Failed(FailureKind.SETUP, failure_of(error)))
 
     def _timed_out(self) -> None:
         if self._items is not None and not self._items.empty:

@@ -101,6 +101,11 @@ class Transfer:
         """Seconds after a deadline in which the replica's own word of it, which says more, may come."""
         return 0.0
 
+    @property
+    def awaits_start(self) -> bool:
+        """Whether it is held until a replica is ready, while none is."""
+        return False
+
     def whereabouts(self) -> str:
         """Where the user code is right now, as ` at file:line`, or nothing if that is unknown."""
         return ""

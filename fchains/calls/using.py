@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import sys
 import threading
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -90,8 +91,14 @@ def session_in_use() -> Session:
         if _process.default is None:
             name = Settings.from_env(os.environ).runner or default_runner()
             _process.default = RunnerSession(load_runner(name)())
-            at_exit(_process.default.close)
+            at_exit(_close_default)
         return _process.default
+
+
+def _close_default() -> None:
+    """As at the end of a block: calls go on to their end, unless an exception ends the program."""
+    if _process.default is not None:
+        _process.default.close(drain=not hasattr(sys, "last_value"))
 
 
 def default_runner() -> str:
@@ -108,7 +115,8 @@ class use_runner:  # noqa: N801 - used like a function, in `with use_runner("inl
 
     Args:
         runner: name of an installed runner, or a `Runner`.
-        log_sink: told of each line that user code prints or logs in a call.
+        log_sink: told of each line that user code prints or logs in a call, and on runners with processes
+            of their own also outside one; from a thread of the runner.
         options: what the runner's class takes, when it is given by name.
 
     Raises:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fchains.cli.logs import LogFormat
+
 RunnerName = Annotated[
     str | None, typer.Option("--runner", metavar="NAME", help="Where to run it; see `fchains runners`.")
 ]
@@ -35,6 +37,14 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to a file.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Logs = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        metavar="text|json",
+        help="How standard error shows what functions print and log; json: an object a line.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,12 @@ class OwnOptions:
     timeout: float | None = None
     output: Path | None = None
     quiet: bool = False
+    log_format: LogFormat | None = None
+
+    @property
+    def only_results(self) -> bool:
+        """Whether standard output is for the result alone."""
+        return self.as_json or self.log_format is LogFormat.JSON
 
     def then(self, later: Mapping[str, Any]) -> OwnOptions:
         """With what was given after the reference, which wins."""
@@ -63,5 +79,6 @@ ANNOTATIONS: dict[str, tuple[str, Any]] = {
     "timeout": ("--timeout", Timeout),
     "output": ("--output", Output),
     "quiet": ("--quiet", Quiet),
+    "log_format": ("--log-format", Logs),
 }
 """Name of the option, and its type as typer takes it, of each field of `OwnOptions`."""

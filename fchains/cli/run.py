@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
 
+from fchains.calls.plugins import load_runner
 from fchains.calls.using import default_runner, use_runner
 from fchains.cli.calling import Request, carry_out
 from fchains.cli.chainlet_options import parse_options
 from fchains.cli.exits import CallFailed, OutputGone, UsageError
 from fchains.cli.interrupts import orderly
+from fchains.cli.logs import sink_for
 from fchains.cli.own_options import (
     AsJson,
     InputFile,
+    Logs,
     MapFile,
     Output,
     OwnOptions,
@@ -69,23 +74,33 @@ def run(
     timeout: Timeout = None,
     output: Output = None,
     quiet: Quiet = False,
+    log_format: Logs = None,
 ) -> None:
     """Call a chainlet, and print its result.
 
     Its arguments are options made from its signature. Without ::name it is the entrypoint. A
-    generator's items are printed as they come. What the functions themselves print is not touched;
-    with --json it goes to standard error.
+    generator's items are printed as they come. What the functions themselves print is not touched on
+    the inline runner; with --json or --log-format json, and on other runners, it goes to standard error.
     """
     given = arguments or []
-    own = OwnOptions(runner, as_json, input_file, map_file, timeout, output, quiet)
+    own = OwnOptions(runner, as_json, input_file, map_file, timeout, output, quiet, log_format)
     with orderly():
-        with standard_output(only_results=as_json or "--json" in given):
+        with standard_output(only_results=own.only_results or _only_results(given)):
             source = load_sound(reference)
         definition = _chosen(reference, source)
         parsed = parse_options(reference, definition, given)
         own = own.then(parsed.own)
         request = request_of(reference, definition, parsed, own)
         _call(request, own)
+
+
+def _only_results(given: Sequence[str]) -> bool:
+    """Whether it is asked for after the reference; what that names is not loaded yet."""
+    return (
+        "--json" in given
+        or "--log-format=json" in given
+        or ("--log-format", "json") in itertools.pairwise(given)
+    )
 
 
 def _chosen(reference: str, source: Source) -> Definition:
@@ -103,10 +118,10 @@ def _chosen(reference: str, source: Source) -> Definition:
 def _call(request: Request, own: OwnOptions) -> None:
     name = own.runner or Settings.from_env(os.environ).runner or default_runner()
     with ExitStack() as stack:
-        out = stack.enter_context(standard_output(only_results=own.as_json and own.output is None))
+        out = stack.enter_context(standard_output(only_results=own.only_results and own.output is None))
         if own.output is not None:
             out = stack.enter_context(output_file(own.output))
-        stack.enter_context(use_runner(name))
+        stack.enter_context(use_runner(name, log_sink=sink_for(load_runner(name), own.log_format)))
         results = Results(out, request.definition.types.result, as_json=own.as_json)
         try:
             carry_out(request, results)

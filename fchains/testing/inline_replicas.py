@@ -109,6 +109,11 @@ class ReplicaSet:
         self._hand_out()
 
     @property
+    def any_open(self) -> bool:
+        """Whether a replica is ready."""
+        return any(replica.open for replica in self._router.targets)
+
+    @property
     def idle(self) -> bool:
         """Whether no call waits or runs here."""
         return not self._router.held and not any(r.open and r.busy for r in self._router.targets)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Owner(Protocol):
     """The replicas that an invocation may go to."""
 
+    @property
+    def any_open(self) -> bool: ...
+
     def withdraw(self, transfer: InlineTransfer) -> None: ...
 
     def replace(self, replica: InlineReplica, why: str) -> None: ...
@@ -45,6 +48,10 @@ class InlineTransfer(Transfer):
     def chainlet(self) -> str:
         """The chainlet that it calls."""
         return self.invocation.chainlet
+
+    @property
+    def awaits_start(self) -> bool:
+        return self._replica is None and not self._owner.any_open
 
     def assign(self, replica: InlineReplica) -> None:
         """Hand the invocation to a replica."""

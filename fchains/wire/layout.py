@@ -36,6 +36,7 @@ KINDS = {int(kind): kind for kind in Kind}
 _PLACE = struct.Struct("<III")
 _SHARED = 1 << 31
 _ALIGNMENT = 16
+_PADDING = [bytes(size) for size in range(_ALIGNMENT)]
 _JOINED = 16 * 1024  # smaller pieces are copied together: cheaper than one more vector entry
 _MOST_SECONDS = 3e38  # what a f32 holds
 
@@ -97,26 +98,29 @@ def _header(frame: Frame, length: int, flags: int) -> bytes:
 
 
 def _with_buffers(frame: Frame, flags: int, limit: int) -> list[Buffer]:
-    payload = frame.payload
-    buffers = [flat(buffer) for buffer in payload.buffers]
-    sizes = [len(buffer) for buffer in buffers]
-    lengths = [*sizes]
-    elsewhere = 0
+    head, body = frame.head, frame.payload.body
+    buffers = [flat(buffer) for buffer in frame.payload.buffers]
+    lengths = [len(buffer) for buffer in buffers]
+    size = sum(lengths)
     for index, place in enumerate(frame.places):
         if place is not None:
             buffers[index] = _PLACE.pack(*place)
-            sizes[index], lengths[index] = _PLACE.size, _PLACE.size | _SHARED
-            elsewhere += place.size
-    check_size(sum(sizes) + elsewhere, limit)  # before a length could reach the highest bit
-    prefix = struct.pack(f"<III{len(sizes)}I", len(frame.head), len(payload.body), len(sizes), *lengths)
-    pieces: list[Buffer] = [prefix, frame.head, payload.body]
-    position = len(prefix) + len(frame.head) + len(payload.body)
-    for buffer, size in zip(buffers, sizes, strict=True):
+            lengths[index] = _PLACE.size | _SHARED
+            size += place.size
+    check_size(size, limit)  # before a length could reach the highest bit
+    prefix = struct.pack(f"<III{len(lengths)}I", len(head), len(body), len(lengths), *lengths)
+    pieces: list[Buffer] = [prefix, head, body]
+    position = len(prefix) + len(head) + len(body)
+    for buffer in buffers:
         padding = -position % _ALIGNMENT
-        pieces += (bytes(padding), buffer)
-        position += padding + size
-    check_size(position + elsewhere, limit)
-    return _join(_header(frame, position, flags), pieces)
+        pieces.append(_PADDING[padding])
+        pieces.append(buffer)
+        position += padding + len(buffer)
+    check_size(max(size, position), limit)
+    header = _header(frame, position, flags)
+    if position <= _JOINED:
+        return [header + b"".join(pieces)]
+    return _join(header, pieces)
 
 
 def flat(buffer: Buffer) -> Buffer:

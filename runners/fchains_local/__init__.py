@@ -1,4 +1,5 @@
-"""Reserved for the local runner, which will run chains on worker processes of this machine.
+"""The local runner: every replica of a chain in a process of its own, on this machine.
 
-There is no code here yet, and no runner of the name `local` is registered.
+`fchains_local.runner.LocalRunner` is the runner. Nothing is imported here: the processes that it
+starts import parts of this package, and come up the sooner the fewer.
 """

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from fchains.errors import SetupError
 from fchains.worker.logs import Fragment
 from fchains_local.board import Board
 from fchains_local.control import (
@@ -48,6 +49,8 @@ TICK_SECONDS = 0.05
 MEMORY_SECONDS = 1.0
 ORPHAN_SECONDS = 1.0
 """How long replicas get for their teardown when the parent is gone."""
+
+_GIVEN_UP = "was given up while it was starting"
 
 
 class ChainKeeper:
@@ -90,7 +93,7 @@ class ChainKeeper:
         await self.over.wait()
         link.send(Stopped())
         for template in self._templates.values():
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 (await template).close()
         link.close()
         self._board.close()
@@ -129,7 +132,10 @@ class ChainKeeper:
 
     async def launch(self, process: ReplicaProcess) -> None:
         group = process.group
-        template = await self._template(group.env)
+        try:
+            template = await self._template(group.env)
+        except asyncio.CancelledError as error:
+            raise SetupError(_GIVEN_UP) from error
         request = {
             "chain": self.spec.chain,
             "replica": process.name,
@@ -152,13 +158,14 @@ class ChainKeeper:
         if status is not None:
             self._exited(process.pid, status)
         elif self.closing:
-            process.kill("was given up while it was starting")
+            process.kill(_GIVEN_UP)
 
     def clear(self, process: ReplicaProcess) -> None:
         self._board.clear(process.row)
         self._rows.append(process.row)
         self._devices.give_back(process.devices)
         self._memory.forget(process.name)
+        self._check_over()
 
     def await_release(self, process: ReplicaProcess) -> None:
         process.awaiting = {link for link in self._clients if link is not process.link or not process.stuck}
@@ -258,6 +265,8 @@ class ChainKeeper:
 
     def _close(self, *, cancel: bool) -> None:
         self.closing = True
+        for template in self._templates.values():
+            template.cancel()  # where it still imports, which may take long
         patience = {"patience": ORPHAN_SECONDS} if self._orphaned else {}
         for process in self._processes():
             if self._orphaned and process.stage is Stage.ENDING:
@@ -306,7 +315,6 @@ class ChainKeeper:
         self._keeper(process).ended(process, why)
         self.clear(process)
         self._tick()
-        self._check_over()
 
     def _processes(self) -> list[ReplicaProcess]:
         return [process for keeper in self._keepers.values() for process in keeper.processes.values()]
@@ -334,7 +342,8 @@ class ChainKeeper:
             if process.stage is Stage.READY:
                 for text in self._memory.look(process.name, resident_size(process.pid), process.group.memory):
                     self.notice(logging.WARNING, text)
-        self._loop.call_later(MEMORY_SECONDS, self._look_at_memory)
+        if not self.over.is_set():
+            self._loop.call_later(MEMORY_SECONDS, self._look_at_memory)
 
 
 def _is_usable(task: asyncio.Task[TemplateClient]) -> bool:

@@ -27,6 +27,7 @@ class FakeHost:
         self._portal = Portal(f"fchains-{self.replica}")
         self._served = Replica(chain, [fake], self.replica, session, self)
         room = Room.of(fake)
+        self._is_async = fake.signature.is_async
         self._most = {fake.name: room.executes + room.max_queue}
         self._door: FrontDoor | None = None
 
@@ -54,7 +55,13 @@ class FakeHost:
 
     async def _serve(self) -> None:
         await self._served.start()
-        self._door = FrontDoor(self._served, [self.label], self._most, lambda column, load: None)
+        self._door = FrontDoor(
+            self._served,
+            [self.label],
+            self._most,
+            lambda column, load: None,
+            threaded=[] if self._is_async else [self.label],
+        )
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(self.address)
         listener.listen(BACKLOG)

@@ -123,12 +123,15 @@ class GroupKeeper:
         """The process of a replica has ended."""
         known = self.fleet.phases.get(process.name)
         self.processes.pop(process.name, None)
-        if known is Phase.STARTING:
+        if known is Phase.STARTING and not process.bereft:
             error = SetupError(f"replica {process.name} {why} while it was starting")
             self.start_failed(process.name, failure_text(failure_of(error)))
             return
-        self.fleet.gone(process.name)
-        self._ground.tell_all(Gone(process.name, why))
+        self._lost(process.name, why)
+
+    def _lost(self, name: str, why: str) -> None:
+        self.fleet.gone(name)
+        self._ground.tell_all(Gone(name, why))
         self.look()
 
     def _retire(self, process: ReplicaProcess) -> None:
@@ -148,6 +151,9 @@ class GroupKeeper:
             self.processes.pop(name)
             self._ground.clear(process)
             logger.debug("%s did not start", name, exc_info=True)
+            if process.bereft:  # that was no fault of its own: the next one comes from another template
+                self._lost(name, "was not started: its template has ended")
+                return
             text = f"replica {name} could not be started: {error}"
             wrapped = error if isinstance(error, SetupError) else SetupError(text)
             self.start_failed(name, failure_text(failure_of(wrapped)))

@@ -196,8 +196,10 @@ class FrameLink:
                 frame = ready.popleft()
                 if frame.kind in _OWN:
                     self._control(frame)
+                elif frame.places:
+                    self._map.deliver(frame, self._on_frame)
                 else:
-                    self._on_frame(self._map.resolve(frame) if frame.places else frame)
+                    self._on_frame(frame)
                 if self.closed:
                     return
             decoder.check()

@@ -134,7 +134,7 @@ class WorkerLogs:
             if isinstance(stream, io.TextIOWrapper):  # some libraries keep it from before, and write to it
                 stream.reconfigure(line_buffering=True)
         self._capture.__enter__()
-        faulthandler.enable(file=2)
+        faulthandler.enable(file=2, all_threads=False)
 
     def ended(self, chainlet: str, call: str) -> None:
         """A call is over: the line that it began and did not end is a line all the same."""

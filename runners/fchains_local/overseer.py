@@ -7,10 +7,11 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from fchains_local.programs import program
+from fchains_local.programs import connection, output, program
 
 END_SECONDS = 5.0
 """How long a supervisor without chains gets to end before it is killed."""
@@ -67,12 +68,14 @@ class Overseer:
 
     def _start(self) -> None:
         self._forget()
-        ours, theirs = socket.socketpair()
+        ours, theirs = connection()
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603
                     program("fchains_local.supervisor", str(os.getpid()), str(theirs.fileno())),
                     stdin=subprocess.DEVNULL,
+                    stdout=output(sys.__stdout__),
+                    stderr=output(sys.__stderr__),
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                 )

@@ -74,6 +74,11 @@ class Pool:
         """Whether no call from here waits or runs."""
         return not self._transfers
 
+    @property
+    def any_open(self) -> bool:
+        """Whether a replica is ready."""
+        return any(remote.open for remote in self._router.targets)
+
     async def drained(self) -> None:
         """Wait until no call from here waits or runs."""
         while not self.idle:
@@ -114,7 +119,7 @@ class Pool:
         """A replica did not come up: those who wait for one hear why."""
         self._coming.discard(replica)
         self._failing = failing
-        if not any(remote.open for remote in self._router.targets):
+        if not self.any_open:
             for transfer in self._router.take_all():
                 transfer.finish(Failed(FailureKind.SETUP, failing.failure))
         self._moved()
@@ -234,8 +239,7 @@ class Pool:
     def _refusal(self, transfer: LocalTransfer) -> Failed | None:
         if self.closed:
             return self._closed_outcome(transfer.chainlet)
-        nothing_open = not any(remote.open for remote in self._router.targets)
-        if self._failing is not None and self._failing.stopped and nothing_open:
+        if self._failing is not None and self._failing.stopped and not self.any_open:
             return Failed(FailureKind.SETUP, self._failing.failure)
         if not self._router.offer(transfer):
             return self._overloaded(transfer.chainlet)

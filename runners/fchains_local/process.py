@@ -89,6 +89,7 @@ class ReplicaProcess:
         """Why the supervisor ended it, if it did."""
         self._watcher = watcher
         self._loop = asyncio.get_running_loop()
+        self._template: TemplateClient | None = None
         self._logs: LogReader | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -98,6 +99,7 @@ class ReplicaProcess:
         Raises:
             OSError: the machine has no room for one more process, or descriptors.
         """
+        self._template = template
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             listener = theirs.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(self.address))
@@ -127,6 +129,11 @@ class ReplicaProcess:
         self._timer = self._loop.call_later(self.group.startup_timeout, self._too_slow)
         self.link = await ControlLink.open(control, self._heard, lambda: self._watcher.silent(self))
 
+    @property
+    def bereft(self) -> bool:
+        """Whether its template has ended, which no worker survives."""
+        return self._template is not None and not self._template.usable
+
     def tell(self, message: Message) -> None:
         """Say something to it."""
         if self.link is not None:
@@ -138,6 +145,7 @@ class ReplicaProcess:
             self.kill("was given up while it was starting")
         elif self.stage is Stage.READY:
             self.stage = Stage.ENDING
+            self._signal(signal.SIGCONT)  # else one that was stopped would not hear it
             self.tell(Shutdown(cancel))
             late = f"was killed: it did not shut down within {patience:g} s"
             self._arm(patience, lambda: self.kill(late))

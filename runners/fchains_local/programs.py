@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import fchains
 
@@ -20,3 +23,18 @@ def program(module: str, *arguments: str) -> list[str]:
     flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list[str])()
     safe = [] if "-P" in flags else ["-P"]
     return [sys.executable, *flags, *safe, "-c", code, *arguments]
+
+
+def output(stream: TextIO | None) -> int | None:
+    """What it gets as stdout or stderr: this process's own, or nothing where that was started without.
+
+    Then anything else may have that number here.
+    """
+    return subprocess.DEVNULL if stream is None else None
+
+
+def connection() -> tuple[socket.socket, socket.socket]:
+    """A connection to it, and its end of that, whose number is none of a standard stream."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        return ours, socket.socket(fileno=fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3))

@@ -105,7 +105,12 @@ class Remote:
             self._fail_after(0.0 if self._lost else LAST_WORDS_SECONDS)
 
     def close(self) -> None:
-        """End the link; calls on it are cancelled there."""
+        """Leave it; calls that are still there have failed."""
+        self._gone = True
+        self._why = "was left, as the deployment was closed,"
+        self.fail()
+
+    def _hang_up(self) -> None:
         self._lost = True
         if self._timer is not None:
             self._timer.cancel()
@@ -114,7 +119,7 @@ class Remote:
 
     def fail(self) -> None:
         """Fail every call that is there; a process that still runs is connected to anew after that."""
-        self.close()
+        self._hang_up()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.fail(

@@ -14,17 +14,18 @@ import functools
 import mmap
 import os
 import stat
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from fchains.wire.messages import Frame, Place, ProtocolError
-from fchains.wire.payload import Buffer
+from fchains.wire.payload import Buffer, Payload
 from fchains_local.segment import ADDRESS, is_sealed
 from fchains_local.segments import LARGEST, Offer
 
@@ -84,6 +85,9 @@ class SegmentMap:
         self._mapped: dict[int, _Mapped] = {}
         self._lent: dict[int, tuple[weakref.ref[Any], _Loan]] = {}
         self._returned: deque[weakref.ref[Any]] = deque()
+        self._thread = 0
+        """Where the loop runs."""
+        self._delivering = False
 
     def can_map(self, offer: Offer) -> bool:
         """Whether what the peer offers can be seen from here."""
@@ -122,13 +126,22 @@ class SegmentMap:
             raise ProtocolError(f"segment {number} was withdrawn, which is unknown or in use")
         self._mapped.pop(number).close()
 
-    def resolve(self, frame: Frame) -> Frame:
-        """The frame with ordinary buffers instead of places.
+    def deliver(self, frame: Frame, on_frame: Callable[[Frame], None]) -> None:
+        """Hand on a frame, with ordinary buffers instead of places.
 
         Raises:
             ProtocolError: a place is not within a segment that may be read now.
         """
         self.collect()
+        self._thread = threading.get_ident()
+        self._delivering = True
+        try:
+            on_frame(self._resolved(frame))
+        finally:
+            self._delivering = False
+            self.collect()
+
+    def _resolved(self, frame: Frame) -> Frame:
         buffers = [*frame.payload.buffers]
         whole: dict[int, memoryview] = {}
         for index, place in enumerate(frame.places):
@@ -136,7 +149,8 @@ class SegmentMap:
                 if place.segment not in whole:
                     whole[place.segment] = self._lend(place.segment)
                 buffers[index] = _part(whole[place.segment], place)
-        return replace(frame, payload=replace(frame.payload, buffers=tuple(buffers)), places=())
+        payload = Payload(frame.payload.body, tuple(buffers), frame.payload.tagged)
+        return Frame(frame.kind, frame.call, frame.channel, payload, frame.head, frame.remaining)
 
     def _lend(self, number: int) -> memoryview:
         mapped = self._mapped.get(number)
@@ -155,8 +169,11 @@ class SegmentMap:
         return memoryview(owner).cast("B")
 
     def _wake(self, _: object) -> None:
+        here = threading.get_ident() == self._thread
+        if here and self._delivering:
+            return
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self.collect)
+            (self._loop.call_soon if here else self._loop.call_soon_threadsafe)(self.collect)
 
     def collect(self) -> None:
         """Release what nobody reads any more."""

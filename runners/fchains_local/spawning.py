@@ -50,7 +50,7 @@ class Spawned:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(
                     self._process.pid, signal.SIGKILL
-                )  # Popen's own way would wait for one that has ended
+                )  # Popen would wait for one that has ended
 
     def _watch(self) -> None:
         if hasattr(os, "pidfd_open"):

@@ -46,6 +46,10 @@ class LocalTransfer(Transfer):
     def answers_within(self) -> float:
         return ANSWER_SECONDS if self.accepted else 0.0
 
+    @property
+    def awaits_start(self) -> bool:
+        return self._sent is None and not self.pool.any_open
+
     def assign(self, remote: Remote) -> None:
         """Send it to a replica."""
         self.remote = remote

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fchains.calls.context import ACTIVE
 from fchains.calls.portal import portal
 from fchains.calls.runner import Chain, Channel, Deployment
 from fchains.calls.session import ChainSession
 from fchains.calls.using import set_process_session
 from fchains.wire.failures import failure_of
-from fchains.worker.logs import Owner
 from fchains.worker.replica import Replica
 from fchains_local.board import Board
 from fchains_local.client import Client
@@ -53,12 +51,12 @@ def run(chain: Chain, request: dict[str, Any], fds: Sequence[int]) -> NoReturn:
     os.dup2(stderr, 2)
     for each in (stdout, stderr):
         os.close(each)
-    logs = WorkerLogs(socket.socket(fileno=records), request["label"], request["replica"], _owner)
+    logs = WorkerLogs(socket.socket(fileno=records), request["label"], request["replica"])
     logs.install()
-    worker = Worker(chain, request)
+    worker = Worker(chain, request, logs)
     code = asyncio.run(worker.serve(socket.socket(fileno=control), socket.socket(fileno=listener)))
     with contextlib.suppress(BaseException):
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no other way to run them
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
@@ -72,8 +70,9 @@ class Worker:
     hears from the supervisor even while user code blocks the replica's.
     """
 
-    def __init__(self, chain: Chain, request: dict[str, Any]) -> None:
+    def __init__(self, chain: Chain, request: dict[str, Any], logs: WorkerLogs) -> None:
         self._chain = chain
+        self._logs = logs
         self._request = request
         self._name: str = request["replica"]
         self._members: list[str] = request["members"]
@@ -82,6 +81,7 @@ class Worker:
         self._client: Client | None = None
         self._deployment: Deployment
         self._quiet = asyncio.Event()
+        self._segments = SegmentPool()
 
     async def serve(self, control: socket.socket, listener: socket.socket) -> int:
         """Make the resources, serve, tear down; gives the exit code."""
@@ -105,6 +105,8 @@ class Worker:
             self._members,
             dict(zip(self._members, self._request["most"], strict=True)),
             lambda column, load: board.set(row, column, load),
+            self._segments,
+            threaded=[each.name for each in definitions if not each.signature.is_async],
         )
         self._door.listen(listener)
         health = self._loop.create_task(self._watch_health())
@@ -117,6 +119,7 @@ class Worker:
     # What the replica says.
 
     def ended(self, chainlet: str, call: str) -> None:
+        self._logs.ended(chainlet, call)
         self._door.ended(chainlet, call)
         if self._door.refusing and not self._door.load:
             self._quiet.set()
@@ -156,7 +159,7 @@ class Worker:
             for label, members in self._request["groups"].items()
         }
         self._client = Client(
-            groups, Path(self._request["board"]), SegmentPool(), self._told, lambda: os._exit(1)
+            groups, Path(self._request["board"]), self._segments, self._told, lambda: os._exit(1)
         )
         self._deployment = WorkerDeployment(self._client)
         await self._client.connect(control)
@@ -189,10 +192,3 @@ class WorkerDeployment(Deployment):
 
     def channel(self, chainlet: str) -> Channel:
         return self._client.channel(chainlet)
-
-
-def _owner() -> Owner | None:
-    active = ACTIVE.get()
-    if active is None:
-        return None
-    return Owner(active.where.chainlet, active.where.replica, active.info.id)

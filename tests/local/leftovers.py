@@ -40,9 +40,10 @@ async def become(seen: Callable[[], bool], what: str, seconds: float = 20.0) -> 
 def children(pid: int) -> list[int]:
     """Its child processes, those that nobody has waited for included."""
     found: list[int] = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, file.read_text().split())
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
     return found
 
 
@@ -128,14 +129,14 @@ class Holdings:
         files = descriptors()
         found += [f"descriptor {number} ({files[number]})" for number in sorted(set(files) - self.files)]
         found += [f"task {task!r}" for task in tasks() - self.tasks]
-        found += [f"file {path}" for path in folder.rglob("*")]
+        found += [f"file {path}" for path in folder.glob("fchains-*")]
         if segments():
             found.append(f"{segments()} shared segments")
         return "\n".join(found)
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A place of this test alone for the private directories of chains, with a short path."""
     path = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(path))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fchains.calls.invocation import Failed, FailureKind, Invocation, Outcome, Success
@@ -65,6 +65,7 @@ def travelled(frame: Frame) -> Frame:
 
 
 @given(invocations)
+@settings(max_examples=50)
 def test_an_invocation_arrives_as_it_was_sent(invocation: Invocation) -> None:
     assert invocation_of(travelled(call_frame(7, 3, invocation)), "score") == invocation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -39,6 +39,12 @@ class Line:
         answer = Answer()
         return self.connection.send(invocation, answer), answer
 
+    def read(self, invocation: Invocation) -> tuple[Sent, Answer]:
+        """Send a call, and give credit for each of its items at once."""
+        sent, answer = self.send(invocation)
+        answer.on_item = lambda payload: sent.consumed(1, payload.size)
+        return sent, answer
+
 
 @asynccontextmanager
 async def line(
@@ -50,6 +56,11 @@ async def line(
             yield house, there
         finally:
             there.connection.close()
+
+
+async def came(answer: Answer, items: int) -> None:
+    """Wait for so many items."""
+    await until(lambda: len(answer.items) >= items)
 
 
 def lost(sent: Sent) -> Failed:
@@ -175,13 +186,13 @@ async def test_an_array_that_its_function_uses_again_arrives_as_it_was(pooled: b
             assert np.all(np.equal(array, x))
             answer.outcomes.clear()
         for size in (100, 12_000, 100_000):
-            sent, answer = there.send(calling(fill_often, times=30, size=size))
-            answer.on_item = reading(lambda sent=sent: sent)
+            _, answer = there.read(calling(fill_often, times=30, size=size))
             await answer.success()
             for x, item in enumerate(answer.items):
                 assert np.all(np.equal(value_of(fill_often, item), x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [double, double_sync, double_all], ids=["async", "sync", "batched"])
 async def test_a_thousand_calls_at_once_each_get_their_own_result(function: object) -> None:
     async with line(function) as (house, there):
@@ -201,17 +212,11 @@ async def test_calls_beyond_what_a_replica_takes_are_refused() -> None:
         assert house.door.load == there.connection.load("wait_for_ever") == 3
 
 
-def reading(sent: Callable[[], Sent]) -> Callable[[Payload], None]:
-    """What gives credit for each item at once."""
-    return lambda payload: sent().consumed(1, payload.size)
-
-
 @pytest.mark.parametrize("generator", [count, count_sync], ids=["async", "sync"])
 @pytest.mark.parametrize("to", [0, 1, 100])
 async def test_a_stream_comes_complete_and_in_order(generator: object, to: int) -> None:
     async with line(generator) as (_, there):
-        sent, answer = there.send(calling(generator, to=to))
-        answer.on_item = reading(lambda: sent)
+        _, answer = there.read(calling(generator, to=to))
         assert (await answer.success()).items == to
         assert [value_of(generator, item) for item in answer.items] == list(range(to))
         assert answer.heard == ["accepted", *["item"] * to, "finish"]
@@ -225,7 +230,7 @@ async def test_a_reader_that_pauses_is_waited_for(generator: object) -> None:
         await there.send(calling(double, x=1))[1].over()
         assert len(answer.items) == ITEMS
         assert len(MADE) <= ITEMS + 1
-        answer.on_item = reading(lambda: sent)
+        answer.on_item = lambda payload: sent.consumed(1, payload.size)
         sent.consumed(ITEMS, sum(item.size for item in answer.items))
         assert (await answer.success()).items == 100
 
@@ -254,11 +259,10 @@ async def test_a_link_that_is_lost_in_the_middle_of_a_stream_delivers_what_came_
 
 async def test_uploads_flow_while_items_come_back() -> None:
     async with line(running_total) as (house, there):
-        sent, answer = there.send(calling(running_total, uploads=("numbers",)))
-        answer.on_item = reading(lambda: sent)
+        sent, answer = there.read(calling(running_total, uploads=("numbers",)))
         for number in range(100):
             sent.upload("numbers", Payload(b"%d" % number))
-            await until(lambda sent_so_far=number: len(answer.items) > sent_so_far)
+            await came(answer, number + 1)
         sent.end_upload("numbers", None)
         assert (await answer.success()).items == 100
         assert value_of(running_total, answer.items[-1]) == sum(range(100))

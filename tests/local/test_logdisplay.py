@@ -76,7 +76,11 @@ async def test_a_sink_that_blocks_holds_up_nobody_but_the_output() -> None:
 
 async def test_a_sink_that_never_returns_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     go = threading.Event()
-    display = Display(lambda line: go.wait(10))
+
+    def sink(line: LogLine) -> None:
+        go.wait(10)
+
+    display = Display(sink)
     display.show([printed("x\n")])
     await display.aclose(patience=0.01)
     assert "some output of replicas was not shown" in caplog.text

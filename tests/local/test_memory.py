@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from fchains_local.memory import (
     resident_pages,
     resident_size,
 )
+from tests.local.memory_groups import memory_group
 
 GIB = 1024**3
 MIB = 1024**2
@@ -231,24 +230,8 @@ def test_the_end_of_a_process_is_put_into_words(status: int, oom: bool, text: st
 @pytest.fixture
 def small_group() -> Iterator[Path]:
     """A control group of 32 MiB, where one can be made."""
-    version_1 = Path("/sys/fs/cgroup/memory")
-    parent = version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")
-    group = parent / f"fchains-test-{secrets.token_hex(4)}"
-    limit = "memory.limit_in_bytes" if version_1.is_dir() else "memory.max"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    try:
-        (group / limit).write_text(str(32 * MIB))
-        for swap in ("memory.memsw.limit_in_bytes", "memory.swap.max"):
-            with contextlib.suppress(OSError):
-                (group / swap).write_text(str(32 * MIB) if "memsw" in swap else "0")
-    except OSError as error:
-        group.rmdir()
-        pytest.skip(f"a control group made here does not limit memory: {error}")
-    yield group
-    group.rmdir()
+    with memory_group(32 * MIB) as group:
+        yield group
 
 
 WATCHER = """

@@ -8,6 +8,8 @@ import resource
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from fchains import CallTimeout, RemoteError, WorkerLost
 from fchains.calls.call import Call
 from tests.local.blocks import Block, is_alive, local_block
+from tests.local.memory_groups import memory_group
 from tests.local.victims import NO_FILE, Marks, counts, doubles, stopped, until, victim, waits
 
 pytestmark = pytest.mark.slow  # the first one pays for the start of the chain
@@ -112,14 +115,41 @@ def test_memory_that_is_refused_is_an_error_of_the_user_and_the_replica_lives() 
     assert victim.remote("nothing").result(timeout=LIMIT) == before
 
 
+PROGRAM = """
+import sys
+with open(sys.argv[1], "w") as group:
+    group.write("0")  # all that it starts is in there, too
+
+from fchains import WorkerLost, use_runner
+from fchains_local.runner import LocalRunner
+from tests.local.memory_groups import memory_group
+from tests.local.victims import eats
+
+with use_runner(LocalRunner()):
+    try:
+        eats.remote().result()
+    except WorkerLost as error:
+        print(error)
+"""
+
+
+def test_a_replica_killed_for_want_of_memory_is_told_from_others() -> None:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with memory_group(512 << 20) as group:
+        command = [sys.executable, "-c", PROGRAM, str(group / "cgroup.procs")]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert "eats-0 was killed by SIGKILL: out of memory, the kernel says" in done.stdout, done.stderr
+
+
 def test_a_stopped_replica_costs_its_call_no_more_than_its_timeout(marks: Marks) -> None:
     start = time.monotonic()
     call = stopped.options(timeout=0.3).remote(marks.folder)
     old = marks.number("stopped")
+    behind = stopped.remote("")
     with pytest.raises(CallTimeout, match=r"timeout of 0\.3 s"):
         call.result(timeout=LIMIT)
     assert time.monotonic() - start < 5
-    assert stopped.remote("").result(timeout=LIMIT) != old
+    assert behind.result(timeout=LIMIT) != old
     until(lambda: not is_alive(old))
 
 

@@ -113,6 +113,15 @@ def victim(deed: str) -> int:
     return os.getpid()
 
 
+@chainlet(replicas=1)
+def eats() -> None:
+    """Takes all the memory there is."""
+    Path("/proc/self/oom_score_adj").write_text("1000")  # the kernel is to choose this one
+    taken: list[bytearray] = []
+    while True:
+        taken.append(bytearray(os.urandom(1)) * (16 << 20))
+
+
 @chainlet(replicas=2, concurrency=4)
 async def waits(folder: str, name: str) -> int:
     """Says where it runs, and waits for `go`."""
@@ -279,8 +288,13 @@ def scales(folder: str, name: str, *, _: None = use(noted)) -> int:
     return os.getpid()
 
 
+@setup
+def counted() -> None:
+    attempts().add("made", str(os.getpid()))
+
+
 @chainlet(replicas=2)
-def always_there(*, _: None = use(noted)) -> int:
+def always_there(*, _: None = use(counted)) -> int:
     return os.getpid()
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fchains.errors import SerializationError
 from fchains.wire.frames import Frame, FrameDecoder, Kind, ProtocolError, encode, hello
+from fchains.wire.messages import Place
 from fchains.wire.payload import Buffer, Payload
 
 HEADER = struct.Struct("<IIHBBf")
@@ -184,7 +185,7 @@ def test_an_announced_length_is_not_allocated_before_it_arrives(length: int) -> 
 
 
 def test_announced_buffers_that_do_not_come_are_not_allocated() -> None:
-    lengths = struct.pack("<IIII", 0, 0, 1, 0xFFFFFFFF)
+    lengths = struct.pack("<IIII", 0, 0, 1, 0x7FFFFFFF)
     tracemalloc.start()
     try:
         assert "parts need" in bad(header(len(lengths), flags=2) + lengths)
@@ -255,6 +256,38 @@ def test_a_value_too_large_for_a_frame_is_refused_by_its_sender() -> None:
     assert encode(CALL, limit=7)
     with pytest.raises(SerializationError, match="7 bytes is larger than the 6"):
         encode(CALL, limit=6)
+
+
+def placed(*places: Place | None, size: int = 0) -> Frame:
+    buffers = tuple(b"" if place else b"\x05" * size for place in places)
+    return Frame(Kind.ITEM, 3, payload=Payload(b"[]", buffers, tagged=True), head=b"h", places=places)
+
+
+@pytest.mark.parametrize("size", [0, 5, 70_000])
+def test_places_of_shared_buffers_arrive_beside_the_buffers_in_the_frame(size: int) -> None:
+    sent = placed(None, Place(2**32 - 1, 2**32 - 64, 1 << 29), None, Place(0, 0, 1), size=size)
+    (_, received) = decode(to_bytes(hello(), sent))
+    assert received == sent
+    assert len(to_bytes(sent)) < 2 * size + 200
+
+
+def test_a_frame_without_places_has_none() -> None:
+    (_, received) = decode(to_bytes(hello(), placed(None, None, size=7)))
+    assert received.places == ()
+
+
+def test_shared_buffers_count_for_the_size_of_a_frame() -> None:
+    frame = placed(Place(1, 0, 900), Place(1, 960, 100))
+    assert encode(frame, limit=1000)
+    with pytest.raises(SerializationError, match="1000 bytes is larger than the 999"):
+        encode(frame, limit=999)
+
+
+def test_a_place_of_another_size_is_bad() -> None:
+    one_place = struct.pack("<IIII", 0, 0, 1, 1 << 31 | 11) + bytes(11)
+    assert "a place of 11 bytes came instead of 12" in bad(header(len(one_place), flags=2) + one_place)
+    cut_off = struct.pack("<IIII", 0, 0, 1, 1 << 31 | 12) + bytes(5)
+    assert "a place of 5 bytes came" in bad(header(len(cut_off), flags=2) + cut_off)
 
 
 async def test_the_decoder_is_the_buffer_of_an_asyncio_protocol() -> None:
