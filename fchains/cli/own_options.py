@@ -45,6 +45,9 @@ Logs = Annotated[
         help="How standard error shows what functions print and log; json: an object a line.",
     ),
 ]
+RequireGpu = Annotated[
+    bool, typer.Option("--require-gpu", help="Fail where a GPU that is asked for is missing.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class OwnOptions:
     output: Path | None = None
     quiet: bool = False
     log_format: LogFormat | None = None
+    require_gpu: bool = False
 
     @property
     def only_results(self) -> bool:
@@ -80,5 +84,6 @@ ANNOTATIONS: dict[str, tuple[str, Any]] = {
     "output": ("--output", Output),
     "quiet": ("--quiet", Quiet),
     "log_format": ("--log-format", Logs),
+    "require_gpu": ("--require-gpu", RequireGpu),
 }
 """Name of the option, and its type as typer takes it, of each field of `OwnOptions`."""

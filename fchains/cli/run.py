@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fchains.calls.plugins import load_runner
+from fchains.calls.runner import Runner
 from fchains.calls.using import default_runner, use_runner
 from fchains.cli.calling import Request, carry_out
 from fchains.cli.chainlet_options import parse_options
@@ -25,6 +26,7 @@ from fchains.cli.own_options import (
     Output,
     OwnOptions,
     Quiet,
+    RequireGpu,
     RunnerName,
     Timeout,
 )
@@ -75,6 +77,7 @@ def run(
     output: Output = None,
     quiet: Quiet = False,
     log_format: Logs = None,
+    require_gpu: RequireGpu = False,
 ) -> None:
     """Call a chainlet, and print its result.
 
@@ -83,7 +86,7 @@ def run(
     the inline runner; with --json or --log-format json, and on other runners, it goes to standard error.
     """
     given = arguments or []
-    own = OwnOptions(runner, as_json, input_file, map_file, timeout, output, quiet, log_format)
+    own = OwnOptions(runner, as_json, input_file, map_file, timeout, output, quiet, log_format, require_gpu)
     with orderly():
         with standard_output(only_results=own.only_results or _only_results(given)):
             source = load_sound(reference)
@@ -121,7 +124,8 @@ def _call(request: Request, own: OwnOptions) -> None:
         out = stack.enter_context(standard_output(only_results=own.only_results and own.output is None))
         if own.output is not None:
             out = stack.enter_context(output_file(own.output))
-        stack.enter_context(use_runner(name, log_sink=sink_for(load_runner(name), own.log_format)))
+        kind = load_runner(name)
+        stack.enter_context(use_runner(_runner(name, kind, own), log_sink=sink_for(kind, own.log_format)))
         results = Results(out, request.definition.types.result, as_json=own.as_json)
         try:
             carry_out(request, results)
@@ -129,3 +133,12 @@ def _call(request: Request, own: OwnOptions) -> None:
             if isinstance(failed.error, BrokenPipeError) and is_gone(out):
                 raise OutputGone from failed  # it was the user code that wrote there
             raise
+
+
+def _runner(name: str, kind: type[Runner], own: OwnOptions) -> Runner:
+    if not own.require_gpu:
+        return kind()
+    try:
+        return kind(**{"require_gpu": True})
+    except TypeError as error:
+        raise UsageError(f"the runner {name!r} does not know --require-gpu") from error

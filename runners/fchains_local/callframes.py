@@ -230,6 +230,11 @@ def _shown(data: bytes) -> str:
     return repr(data if len(data) <= 40 else data[:40] + b"...")
 
 
+def warm_up() -> None:
+    """Make the validators now, for this process and those forked from it."""
+    _head()
+
+
 @functools.cache
 def _head() -> TypeAdapter[_Head]:
     return TypeAdapter(_Head)

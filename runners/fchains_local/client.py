@@ -105,6 +105,11 @@ class Client:
                 self._other(message)
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a supervisor to talk to."""
+        return self._link is not None and not self._left.is_set()
+
+    @property
     def idle(self) -> bool:
         """Whether no call from here waits or runs."""
         return all(pool.idle for pool in self.pools.values())

@@ -271,6 +271,11 @@ def decode(line: bytes) -> Message:
             raise ValueError(f"{line[:80]!r} is no control message")
 
 
+def warm_up() -> None:
+    """Make the validators now, for this process and those forked from it."""
+    _adapters()
+
+
 @functools.cache
 def _adapters() -> dict[str, TypeAdapter[Any]]:
     return {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -15,6 +15,7 @@ from fchains.calls.runner import Chain, Channel, Deployment, Reply, Transfer
 from fchains.calls.session import ChainSession
 from fchains.config import Settings as Environment
 from fchains.definition.spec import Definition
+from fchains.errors import DeployError
 from fchains_local.control import Gone, Hosted, Logged, Message, Noticed, Stopped
 from fchains_local.gpus import Devices
 from fchains_local.hosting import FakeHost
@@ -76,6 +77,7 @@ class LocalDeployment(Deployment):
 
         Raises:
             DefinitionError: a function cannot travel to another process.
+        DeployError: the machine has no room for its files or processes.
             FchainsError: a GPU, a volume or an environment variable cannot be had as it is asked for.
         """
         self._shipment = await asyncio.to_thread(pack, self._chain)
@@ -115,11 +117,14 @@ class LocalDeployment(Deployment):
             patience = max((spec.grace for spec in self._specs), default=0.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._life.client.drained(), patience)
+        await self._end(cancel=not drain)
+
+    async def _end(self, *, cancel: bool) -> None:
         self._closing = True
         for task in self._tasks:
             task.cancel()
         self._life.client.close()
-        await self._life.stop(cancel=not drain, stopped=self._stopped)
+        await self._life.stop(cancel=cancel, stopped=self._stopped)
         for host in self._hosts:
             await host.aclose()
         self._segments.close()
@@ -127,7 +132,11 @@ class LocalDeployment(Deployment):
 
     async def _begin(self) -> None:
         self._life = life = Life(self._overseer, self._groups, self._segments, self._heard, self._lost)
-        await self._go(life)
+        try:
+            await self._go(life)
+        except OSError as error:
+            await self._end(cancel=True)
+            raise DeployError(f"{self._chain.name} cannot be started on this machine: {error}") from error
 
     async def _go(self, life: Life) -> None:
         spec = Spec(
@@ -176,6 +185,19 @@ class LocalDeployment(Deployment):
         """The supervisor has died, and its replicas with it: another one takes over what waits."""
         why = await dead.how_it_ended()
         logger.error("the supervisor of %s %s; a new one is started", self._chain.name, why)
+        while not await self._is_replaced(dead, why):
+            dead = self._life
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _is_replaced(self, dead: Life, why: str) -> bool:
+        try:
+            await self._replace(dead, why)
+        except Exception as error:
+            logger.error("the new supervisor of %s cannot be started: %s", self._chain.name, error)
+            return False
+        return True
+
+    async def _replace(self, dead: Life, why: str) -> None:
         _end_orphans(dead)
         self._life = life = Life(self._overseer, self._groups, self._segments, self._heard, self._lost)
         for label, pool in dead.client.pools.items():

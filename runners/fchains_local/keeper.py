@@ -18,6 +18,12 @@ from fchains_local.spec import GroupSpec
 
 logger = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 0.02
+"""How long clients get to hand calls to a new replica, and to say so.
+
+Until then the calls count twice, as running and as waiting, and would start another replica.
+"""
+
 
 class Ground(Protocol):
     """What the groups of a supervisor share."""
@@ -67,6 +73,7 @@ class GroupKeeper:
         self.processes: dict[str, ReplicaProcess] = {}
         self._ground = ground
         self._loop = asyncio.get_running_loop()
+        self._settled_at = 0.0
 
     @property
     def at_rest(self) -> bool:
@@ -77,7 +84,7 @@ class GroupKeeper:
 
     def look(self) -> None:
         """Start or retire replicas as the demand asks."""
-        if self.spec.hosted or self._ground.closing:
+        if self.spec.hosted or self._ground.closing or self._loop.time() < self._settled_at:
             return
         plan = self.fleet.scale(self._demand(), self._idle(), time.monotonic())
         for start in plan.starts:
@@ -90,7 +97,8 @@ class GroupKeeper:
         """A replica's setup succeeded."""
         self.fleet.ready(process.name)
         self._ground.tell_all(self.opened(process))
-        self.look()
+        self._settled_at = self._loop.time() + SETTLE_SECONDS
+        self._loop.call_at(self._settled_at, self.look)
 
     def opened(self, process: ReplicaProcess) -> Opened:
         """What clients are told of a replica."""

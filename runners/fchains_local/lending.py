@@ -177,7 +177,7 @@ class Lender:
                 return False
         except OSError as exc:
             logger.debug("%d bytes go through a socket: %s", copying.size, exc)
-            self._pool.abandon(copying.segment)
+            self._pool.drop(copying.segment)
             self._put(encode(copying.frame))
             return True
         segment = copying.segment
@@ -220,8 +220,13 @@ class Lender:
         """Copy and send all that stands in line."""
         self._move(math.inf)
 
-    def close(self) -> None:
-        """Take segments back. What the peer has may be read for ever: nobody writes it again."""
+    def close(self, *, peer_left: bool) -> None:
+        """Take segments back. What the peer has may be read for ever: nobody writes it again.
+
+        Args:
+            peer_left: it opens no segment any more. Otherwise frames that it has not read yet
+                may refer to one, which stays open for a while.
+        """
         for waiting in self._line:
             if isinstance(waiting.work, Copying):
                 self._pool.give_back(waiting.work.segment)
@@ -229,7 +234,12 @@ class Lender:
         self._calls.clear()
         self.backlog = 0
         for segment in self._lent.values():
-            self._pool.abandon(segment)
+            if peer_left:
+                self._pool.drop(segment)
+            else:
+                self._pool.retire(segment)
+        if self._lent and not self._loop.is_closed():
+            self._loop.call_later(self._pool.idle_seconds + _SOON, self._pool.trim)
         self._lent.clear()
         self._announced.clear()
         if self._timer is not None:

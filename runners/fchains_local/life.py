@@ -68,10 +68,11 @@ class Life:
 
     async def stop(self, *, cancel: bool, stopped: asyncio.Event) -> None:
         """End every replica, and leave nothing."""
-        self.client.tell(Stop(cancel))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await stopped.wait()
+        if self.client.connected:
+            self.client.tell(Stop(cancel))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await stopped.wait()
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -41,6 +41,11 @@ class _Greeting(TypedDict):
     segments: Offer | None
 
 
+def warm_up() -> None:
+    """Make the validators now, for this process and those forked from it."""
+    _greetings()
+
+
 @functools.cache
 def _greetings() -> TypeAdapter[_Greeting]:
     return TypeAdapter(_Greeting)
@@ -135,21 +140,21 @@ class FrameLink:
             if self._lender is not None:
                 self._lender.flush()
             self._outbox.flush()
-        self._shut()
+        self._shut(peer_left=False)
 
-    def _shut(self) -> None:
+    def _shut(self, *, peer_left: bool) -> None:
         self.closed = True
         if not self._loop.is_closed():
             self._loop.remove_reader(self._sock)
         self._outbox.close()
         if self._lender is not None:
-            self._lender.close()
+            self._lender.close(peer_left=peer_left)
         self._map.close()
         with contextlib.suppress(OSError):
             self._sock.close()
 
     def _lose(self, reason: str) -> None:
-        self._shut()
+        self._shut(peer_left=True)
         self._on_closed(reason)
 
     def _cannot_write(self, exc: OSError) -> None:

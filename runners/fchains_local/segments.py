@@ -11,11 +11,13 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import math
 import os
 import secrets
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +79,7 @@ class SegmentPool:
         self._idle: dict[int, list[Segment]] = {}
         """By size; the last one used is the first one leased, as caches like it."""
         self._emptied: list[Segment] = []
+        self._retired: deque[Segment] = deque()
         self._users = 0
         self._closed = False
         self._size = 0
@@ -92,7 +95,8 @@ class SegmentPool:
     def leased(self) -> int:
         """Segments that a reader has."""
         with self._lock:
-            return len(self._all) - sum(map(len, self._idle.values())) - len(self._emptied)
+            idle = sum(map(len, self._idle.values()))
+            return len(self._all) - idle - len(self._emptied) - len(self._retired)
 
     def offer(self) -> Offer | None:
         """What lets another process find out whether it can map segments of this one."""
@@ -141,15 +145,23 @@ class SegmentPool:
                 segment.idle_since = time.monotonic()
                 self._idle.setdefault(segment.size, []).append(segment)
 
-    def abandon(self, segment: Segment) -> None:
-        """Somebody may be reading it for ever: it is never leased again."""
+    def drop(self, segment: Segment) -> None:
+        """It is of no use any more, or somebody may read it for ever: it is never leased again."""
         with self._lock:
             self._drop(segment)
+
+    def retire(self, segment: Segment) -> None:
+        """A reader that has not opened it yet may still do so, for a while; then it is dropped."""
+        with self._lock:
+            if self._all.get(segment.number) is segment:
+                segment.idle_since = time.monotonic()
+                self._retired.append(segment)
 
     def trim(self) -> bool:
         """Give back some of what has been idle for long; whether there is more to do at once."""
         with self._lock:
             before = time.monotonic() - self.idle_seconds
+            self._drop_retired(before)
             for idle in self._idle.values():
                 while idle and idle[0].idle_since <= before:
                     self._emptied.append(idle.pop(0))
@@ -174,6 +186,7 @@ class SegmentPool:
         with self._lock:
             self._closed = True
             self._drop_idle()
+            self._drop_retired(math.inf)
             if self._probe is not None:
                 self._probe.drop()
             self._probe = self._offer = None
@@ -183,6 +196,10 @@ class SegmentPool:
             self._drop(segment)
         self._idle.clear()
         self._emptied.clear()
+
+    def _drop_retired(self, before: float) -> None:
+        while self._retired and self._retired[0].idle_since <= before:
+            self._drop(self._retired.popleft())
 
     def _drop(self, segment: Segment) -> None:
         if self._all.get(segment.number) is segment:
@@ -195,6 +212,7 @@ class SegmentPool:
 
     def _make_room(self, size: int) -> None:
         """Drop idle segments of other sizes, the longest idle one first."""
+        self._drop_retired(time.monotonic() - self.idle_seconds)
         while not self._has_room(size):
             kinds = [idle for idle in self._idle.values() if idle]
             if not kinds:

@@ -36,6 +36,7 @@ class Spawned:
         self._process = subprocess.Popen(  # noqa: S603
             command, env=environment, stdin=subprocess.DEVNULL, pass_fds=files
         )
+        self.pid = self._process.pid
         self._pidfd = -1
         try:
             self._watch()
@@ -48,26 +49,24 @@ class Spawned:
         """End it, if it has not ended."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(
-                    self._process.pid, signal.SIGKILL
-                )  # Popen would wait for one that has ended
+                os.kill(self.pid, signal.SIGKILL)  # Popen would wait for one that has ended
 
     def _watch(self) -> None:
         if hasattr(os, "pidfd_open"):
-            self._pidfd = os.pidfd_open(self._process.pid)
+            self._pidfd = os.pidfd_open(self.pid)
             self._loop.add_reader(self._pidfd, self._ended)
         else:
             threading.Thread(target=self._wait, daemon=True).start()
 
     def _wait(self) -> None:
-        status = os.waitpid(self._process.pid, 0)[1]
+        status = os.waitpid(self.pid, 0)[1]
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._tell, status)
 
     def _ended(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        self._tell(os.waitpid(self._process.pid, 0)[1])
+        self._tell(os.waitpid(self.pid, 0)[1])
 
     def _tell(self, status: int) -> None:
         self._process.returncode = os.waitstatus_to_exitcode(status)

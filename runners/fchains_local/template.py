@@ -6,6 +6,7 @@ It has one thread and no event loop, so that its children are as good as fresh p
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gc
 import importlib
@@ -91,6 +92,8 @@ class Template:
         # Until the child has handlers of its own, a signal to it would reach the template's pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
+            if len(files) < message.files:  # the system drops what there is no room for
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = _forked()
             if pid == 0:
                 self._be_born(template, message.request, files)
@@ -162,7 +165,7 @@ def _loaded(shipment: Path) -> tuple[Chain, str]:
 def _source(sock: socket.socket, shipment: Path, *, bare: bool) -> Callable[[], Chain]:
     """Where children get the chain from; ends the process where there is none for them."""
     with contextlib.suppress(Exception):  # it fails again in the worker, which says so
-        importlib.import_module(WORKER.partition(":")[0])
+        importlib.import_module(WORKER.partition(":")[0]).warm_up()
     if bare:
         return functools.partial(receive, shipment)
     try:

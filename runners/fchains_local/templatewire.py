@@ -23,10 +23,12 @@ class Fork:
     Args:
         number: names the request in the answer.
         request: what the worker is asked for.
+        files: how many descriptors there are.
     """
 
     number: int
     request: dict[str, Any]
+    files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class TemplateClient:
         number = self._number
         future: asyncio.Future[int] = self._loop.create_future()
         self._forks[number] = future
-        self._process.ask(Fork(number, request), files)
+        self._process.ask(Fork(number, request, len(files)), files)
         try:
             return await future
         except asyncio.CancelledError:
@@ -164,7 +164,10 @@ class TemplateClient:
                 pass
 
     def _take_over(self, why: str) -> None:
-        self._on_unsafe(why)
+        self._on_unsafe(
+            f"{why}, so a fork of it would not work: each replica imports the chain for itself, which takes"
+            " longer; do that in a @setup function"
+        )
         try:
             self._launch(bare=True)
         except OSError as error:

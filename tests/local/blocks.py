@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ class Block:
 
 
 @contextlib.contextmanager
-def local_block(folder: Path, health_interval: float = 5.0) -> Iterator[Block]:
+def local_block(folder: Path, health_interval: float = 5.0) -> Generator[Block]:
     """Calls go to worker processes; no process, file or descriptor is left of it at the end.
 
     Args:

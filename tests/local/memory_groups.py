@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 
 @contextlib.contextmanager
-def memory_group(size: int) -> Iterator[Path]:
+def memory_group(size: int) -> Generator[Path]:
     """A control group of so many bytes; the test is skipped where none can be made."""
     version_1 = Path("/sys/fs/cgroup/memory")
     parent = version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")

@@ -118,33 +118,52 @@ def test_a_chain_outlives_the_loops_of_a_test_run(programs: Programs) -> None:
     assert len(set(program.said)) == 1
 
 
-@pytest.mark.parametrize("where", ["block", "default"])
-def test_a_forked_child_gets_an_error_and_leaves_the_deployment_alone(programs: Programs, where: str) -> None:
-    program = programs.script(
-        f"""{DOUBLE}
-    def run():
+FORKS = f"""{DOUBLE}
+    def run() -> None:
         before = pid.remote().result()
         child = os.fork()
         if child == 0:
             try:
-                double.remote(1).result(timeout=10)
+                say(f"{{double.remote(1).result()}}")
             except BaseException as error:
                 say(f"{{type(error).__name__}}: {{error}}")
-            sys.exit(7)  # with all ends that a process has
-        assert os.waitpid(child, 0)[1] == 7 << 8
-        assert double.remote(2).result() == 4
-        assert pid.remote().result() == before
-
-    def in_block():
-        with use_runner("local"):
-            run()
+            if sys.argv[2] == "leave":
+                sys.exit(7)  # with all ends that a process has
+            threading.Event().wait()
+        if sys.argv[2] == "leave":
+            assert os.waitpid(child, 0)[1] == 7 << 8
+            assert double.remote(2).result() == 4
+            assert pid.remote().result() == before
+        else:
+            threading.Event().wait()
 
     if __name__ == "__main__":
-        in_block() if sys.argv[1] == "block" else run()
-    """,
-        where,
-    )
+        if sys.argv[1] == "default":
+            run()
+        else:
+            with use_runner("local"):
+                run()
+    """
+
+
+def test_a_forked_child_gets_an_error_and_leaves_the_deployment_alone(programs: Programs) -> None:
+    program = programs.script(FORKS, "block", "leave")
     program.ends_well()
     (error,) = program.said
-    assert "NotSupported: double: this process was forked from" in error, error
+    assert "NotSupported: double: this process was forked from the one that has the runner" in error
     assert program.err == ""
+
+
+def test_a_forked_child_has_a_default_runner_of_its_own(programs: Programs) -> None:
+    program = programs.script(FORKS, "default", "leave")
+    program.ends_well()
+    assert program.said == ["2"]
+    assert program.err == ""
+
+
+def test_a_forked_child_that_lives_on_keeps_nothing_of_a_killed_program(programs: Programs) -> None:
+    program = programs.script(FORKS, "block", "stay")
+    while not program.said:
+        program.until()
+    program.kill()
+    assert len(program.left(within=3.0)) == 1

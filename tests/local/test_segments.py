@@ -145,10 +145,10 @@ def test_a_directory_that_is_gone_is_no_memory(ends: Ends, tmp_path: Path) -> No
     assert pool.offer() is None
 
 
-def test_an_abandoned_segment_is_closed_and_never_leased_again(ends: Ends, directory: Path | None) -> None:
+def test_a_dropped_segment_is_closed_and_never_leased_again(ends: Ends, directory: Path | None) -> None:
     pool = ends.pool(directory=directory)
     segment = lease(pool, MIB)
-    pool.abandon(segment)
+    pool.drop(segment)
     pool.give_back(segment)
     assert lease(pool, MIB) is not segment
     assert not os.path.lexists(segment.address) or directory is None
@@ -210,7 +210,7 @@ def test_no_descriptor_is_left(ends: Ends, directory: Path | None) -> None:
     pool.offer()
     for size in (1, MIB, 4 * MIB):
         pool.give_back(lease(pool, size))
-    pool.abandon(lease(pool, 1))
+    pool.drop(lease(pool, 1))
     pool.close()
     assert descriptors() == before
 
@@ -251,7 +251,7 @@ def test_a_forked_child_begins_with_an_empty_pool_and_leaves_its_parents_alone(
     def check() -> bool:
         fresh = pool.lease(MIB)
         pool.give_back(leased)
-        pool.abandon(leased)
+        pool.drop(leased)
         offered = pool.offer()
         if fresh is None or offered is None or offer is None:
             return False

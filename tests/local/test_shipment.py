@@ -9,12 +9,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel
 
-from fchains import DefinitionError, Image, SerializationError, SetupError, Volume, chainlet, setup, use
+from fchains import (
+    DefinitionError,
+    Image,
+    SerializationError,
+    SetupError,
+    Volume,
+    batched,
+    chainlet,
+    setup,
+    use,
+)
 from fchains.calls.runner import Chain
 from fchains.definition.spec import Definition
 from fchains_local.manifest import Manifest
@@ -232,6 +242,36 @@ def test_code_that_cannot_travel_is_named_with_its_place() -> None:
     )
     assert "make it in a @setup function and inject it with use()" in str(caught.value)
     assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_what_only_an_annotation_names_is_told_too() -> None:
+    class Word(BaseModel):
+        lock: ClassVar[Any] = threading.Lock()
+
+    @chainlet
+    def spell(word: Word) -> int:
+        return 1
+
+    with pytest.raises(DefinitionError, match="spell: it uses `Word`, the class .*Word, which does not"):
+        pack(chain_of(spell))
+
+
+def test_batches_and_streams_travel_by_value() -> None:
+    @chainlet(concurrency=1)
+    @batched(max_size=3, max_wait=0.5)
+    def lengths(words: list[str]) -> list[int]:
+        return [len(word) for word in words]
+
+    @chainlet
+    def letters(word: str) -> Iterator[str]:
+        yield from word
+
+    loaded = there_and_back(chain_of(lengths)).definitions["lengths"]
+    assert loaded.batch == lengths.definition.batch
+    assert loaded.function(["a", "bc"]) == [1, 2]
+    streamed = there_and_back(chain_of(letters)).definitions["letters"]
+    assert streamed.kind == "stream"
+    assert list(streamed.function("ab")) == ["a", "b"]
 
 
 def test_a_fake_stays_and_what_it_stands_for_travels() -> None:

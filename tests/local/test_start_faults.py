@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from fchains import DefinitionError, SetupError, chainlet
+from fchains import DefinitionError, DeployError, SetupError, chainlet
+from fchains_local.board import Board
 from tests.local.blocks import Block, is_alive, local_block
+from tests.local.leftovers import children
 from tests.local.victims import Marks, dies_at_once, lacks_weights, starts_never, until, victim
 
 LIMIT = 20.0
@@ -79,7 +82,7 @@ def test_a_module_that_cannot_be_imported_there_is_named(
         "def f() -> int:\n"
         "    return 1\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     f = importlib.import_module("fchains_test_far").f
     monkeypatch.setenv("FCHAINS_TEST_IS_FAR", "1")
     with local_block(tmp_path), pytest.raises(SetupError) as caught:
@@ -97,9 +100,47 @@ def test_a_function_that_cannot_travel_is_named_before_anything_starts(tmp_path:
         return lock.locked()
 
     with local_block(tmp_path) as block:
-        with pytest.raises(DefinitionError, match="locked: it uses `lock`, a _thread.lock"):
+        with pytest.raises(DefinitionError, match=r"locked: it uses `lock`, a _thread\.lock"):
             locked.remote().result(timeout=LIMIT)
         assert not block.processes()
+
+
+class FullDisk:
+    """A disk that has no room for the files of a chain, for so many tries."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tries: int) -> None:
+        self.tries = tries
+        self._create = Board.create
+        monkeypatch.setattr(Board, "create", self)
+
+    def __call__(self, path: Path, rows: int, columns: int) -> Board:
+        self.tries -= 1
+        if self.tries >= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._create(path, rows, columns)
+
+
+def test_a_chain_without_room_for_its_files_fails_its_calls_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, tries=1)
+    with local_block(tmp_path):
+        for _ in range(2):
+            with pytest.raises(DeployError, match=r"victim cannot be started .*No space left on device"):
+                victim.remote("nothing").result(timeout=LIMIT)
+
+
+@pytest.mark.slow
+def test_a_supervisor_whose_successor_cannot_start_is_succeeded_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local_block(tmp_path) as block:
+        before = victim.remote("nothing").result(timeout=LIMIT)
+        disk = FullDisk(monkeypatch, tries=2)
+        (supervisor,) = block.processes() & set(children(os.getpid()))
+        os.kill(supervisor, signal.SIGKILL)
+        until(lambda: disk.tries <= 0)
+        assert victim.remote("nothing").result(timeout=LIMIT) != before
 
 
 @pytest.mark.slow

@@ -54,7 +54,9 @@ def test_code_out_of_time_frees_its_slot_and_disturbs_no_neighbour(marks: Marks)
     late = loops.options(timeout=0.2).remote(marks.folder, "late")
     assert marks.number("late began") == pid
     waiting = loops.remote(marks.folder, "waiting")  # both slots are taken
-    with pytest.raises(CallTimeout, match=r"loops passed its timeout of 0\.2 s at .*victims\.py:\d+ in loops"):
+    with pytest.raises(
+        CallTimeout, match=r"loops passed its timeout of 0\.2 s at .*victims\.py:\d+ in loops"
+    ):
         late.result(timeout=LIMIT)
     start = time.monotonic()
     assert marks.number("waiting began") == pid

@@ -305,7 +305,8 @@ async def test_workers_of_a_chain_that_must_not_be_forked_import_it_themselves(t
     workers = Workers(tmp_path, shipment_of(tmp_path, THREAD))
     async with asyncio.timeout(PATIENCE):
         await workers.client.start()
-    assert workers.unsafe == [f"steps_of_{tmp_path.name} started a thread (poller) while it was imported"]
+    (warning,) = workers.unsafe
+    assert warning.startswith(f"steps_of_{tmp_path.name} started a thread (poller) while it was imported, so")
     assert workers.client.usable
     facts = await workers.said("tell", env={"ADDED": "one"}, ask=["ADDED", "GIVEN"])
     reading, writing = os.pipe()
@@ -338,6 +339,19 @@ async def test_a_fork_that_the_system_refuses_is_an_error(tmp_path: Path) -> Non
     assert workers.client.usable
     with pytest.raises(ValueError, match="more than"):
         await workers.fork("tell", *range(MOST_FILES + 1))
+    await workers.client.aclose()
+
+
+async def test_a_template_without_room_for_descriptors_says_so(tmp_path: Path) -> None:
+    source = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))\n"
+    workers = Workers(tmp_path, shipment_of(tmp_path, source))
+    await workers.client.start()
+    reading, writing = os.pipe()
+    with pytest.raises(OSError, match="Too many open files"):
+        await workers.fork("tell", *([writing] * 10))
+    os.close(writing)
+    await workers.read(reading)  # what did arrive is not kept
+    assert workers.client.usable
     await workers.client.aclose()
 
 

@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -111,6 +112,34 @@ def victim(deed: str) -> int:
     """Does something to its process, and gives its id."""
     DEEDS[deed]()
     return os.getpid()
+
+
+@chainlet(replicas=1)
+def leaves_a_child(folder: str, how: str) -> None:
+    """Dies before a process that it has started."""
+    pid = subprocess.Popen(["/bin/sleep", "60"]).pid if how == "spawn" else os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    Marks(folder).put("child", str(pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@chainlet(replicas=1)
+async def asks(folder: str) -> None:
+    Marks(folder).put("asking", str(os.getpid()))
+    await answers_never.remote(folder)
+
+
+@chainlet(replicas=1)
+async def answers_never(folder: str) -> None:
+    marks = Marks(folder)
+    try:
+        marks.put("asked")
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        marks.put("cancelled")
+        raise
 
 
 @chainlet(replicas=1)
@@ -318,7 +347,7 @@ def factorial(n: int) -> int:
 
 @chainlet(
     replicas=(0, 1),
-    calls=[victim, waits, stopped, counts, doubles],
+    calls=[victim, leaves_a_child, asks, waits, stopped, counts, doubles],
 )
 def faults() -> None: ...
 

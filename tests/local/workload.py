@@ -94,11 +94,15 @@ def with_pid(number: int) -> tuple[int, int]:
 
 
 @chainlet(replicas=2)
-async def started(number: int, folder: str) -> int:
-    """Says in a file that it began, and takes its time."""
-    with open(f"{folder}/started", "a") as file:  # noqa: ASYNC230, PTH123
-        file.write(f"{number}\n")
-    await asyncio.sleep(0.05)
+async def slowly(number: int, file: str) -> int:
+    """Notes in a file that it began and that it was cancelled; all but the first few wait for ever."""
+    _write(file, f"began {number}")
+    try:
+        if number >= 5:
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        _write(file, f"cancelled {number}")
+        raise
     return number
 
 
@@ -187,31 +191,35 @@ async def passes_on(count: int) -> int:
 @chainlet(replicas=1, calls=[ends_with])
 async def listens(items: AsyncIterator[int]) -> int:
     """Writes down whether its items seemed complete."""
-    folder = os.environ[JOURNAL]
+    heard = f"{os.environ[JOURNAL]}/heard"
     count = 0
     try:
         async for _ in items:
             count += 1
     except BaseException as error:
-        _write(folder, f"{type(error).__name__} after {count}")
+        _write(heard, f"{type(error).__name__} after {count}")
         raise
-    _write(folder, f"complete after {count}")
+    _write(heard, f"complete after {count}")
     return count
 
 
-def _write(folder: str, text: str) -> None:
-    with open(f"{folder}/heard", "a") as file:  # noqa: PTH123
-        file.write(text + "\n")
+def _write(file: str, line: str) -> None:
+    with open(file, "a") as lines:  # noqa: PTH123
+        lines.write(line + "\n")
 
 
 # For large values.
 
 
+def digest_of(data: Bytes) -> str:
+    """What only the same content has."""
+    return hashlib.blake2b(data.data).hexdigest()
+
+
 @chainlet(replicas=2, memory="4GiB")
 def returned(data: Bytes) -> tuple[Bytes, str, bool, int]:
     """The same content, its digest here, whether it could be written to, and where that was."""
-    digest = hashlib.blake2b(memoryview(data)).hexdigest()
     writable = bool(data.flags.writeable)
     data[0] ^= 255
     data[0] ^= 255
-    return data, digest, writable, os.getpid()
+    return data, digest_of(data), writable, os.getpid()

@@ -1,9 +1,10 @@
 import sys
 import types
+from collections.abc import Iterator
 
 import pytest
 
-from fchains.wire.classes import ClassLookup, reference
+from fchains.wire.classes import ClassLookup, find_main_in, name_main, reference
 from tests.wire import samples
 
 
@@ -108,3 +109,42 @@ def test_a_known_class_of_a_script_is_found_by_either_name(script: type) -> None
         loaded,
         script,
     )
+
+
+@pytest.fixture
+def names() -> Iterator[None]:
+    """Puts back what this process calls its script."""
+    yield
+    name_main("__main__")
+    find_main_in("__main__")
+
+
+def test_a_script_gets_its_name_also_in_lookups_that_were_there_before(script: type, names: None) -> None:
+    lookup = ClassLookup([script])
+    other = ClassLookup()
+    assert lookup.reference(script) == "__main__:Transcript"
+    name_main("podcast")
+    for each in (lookup, other, lookup.knowing([int])):
+        assert each.reference(script) == "podcast:Transcript"
+        assert each.find("podcast:Transcript") is script
+        assert each.find("__main__:Transcript") is script
+        assert each.reaches(script)
+    assert lookup.knows(script)
+
+
+def test_the_script_of_another_process_is_a_module_here(names: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("podcast")
+    loaded = type("Transcript", (), {"__module__": "podcast"})
+    late = type("Late", (), {"__module__": "__main__"})  # came by value from the script's main part
+    module.__dict__["Transcript"] = loaded
+    monkeypatch.setitem(sys.modules, "podcast", module)
+    find_main_in("podcast")
+    lookup = ClassLookup([late])
+
+    assert lookup.find("__main__:Transcript") is loaded
+    assert lookup.find("podcast:Transcript") is loaded
+    assert lookup.reference(loaded) == "podcast:Transcript"
+    assert lookup.find("podcast:Late") is late
+    assert lookup.find("__main__:Late") is late
+    with pytest.raises(LookupError):
+        lookup.find("__main__:Nothing")

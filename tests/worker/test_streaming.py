@@ -7,7 +7,7 @@ import pytest
 
 from fchains import CallTimeout, StreamChainlet, chainlet
 
-LIMIT = 0.3
+LIMIT = 0.6
 
 
 @chainlet
