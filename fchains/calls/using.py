@@ -171,8 +171,9 @@ def _place_of_import() -> Place:
     """The line that a module being imported has come to; without one, that of the user's code."""
     frame = inspect.currentframe()
     while frame is not None:
-        package = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if frame.f_code.co_name == "<module>" and package not in ("__main__", "fchains"):
+        name = str(frame.f_globals.get("__name__"))
+        is_module = frame.f_code.co_name == "<module>" and name in sys.modules
+        if is_module and name.partition(".")[0] not in ("__main__", "fchains"):
             return Place(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return Place(*caller_place())

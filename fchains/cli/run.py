@@ -138,7 +138,8 @@ def _call(request: Request, own: OwnOptions) -> None:
 def _runner(name: str, kind: type[Runner], own: OwnOptions) -> Runner:
     if not own.require_gpu:
         return kind()
+    options: dict[str, Any] = {"require_gpu": True}
     try:
-        return kind(**{"require_gpu": True})
+        return kind(**options)
     except TypeError as error:
         raise UsageError(f"the runner {name!r} does not know --require-gpu") from error

@@ -19,6 +19,7 @@ from fchains.wire.layout import (
 )
 from fchains.wire.messages import Frame, Kind, Place, ProtocolError, check_greeting, hello
 from fchains.wire.payload import Buffer, Payload
+from fchains.wire.room import room
 
 __all__ = ["LIMIT", "Frame", "FrameDecoder", "Kind", "ProtocolError", "encode", "hello"]
 
@@ -36,8 +37,8 @@ class FrameDecoder:
     """Turns the bytes of one direction of a connection into frames, however they are split.
 
     It works as the buffer of an `asyncio.BufferedProtocol`, or by `feed`. What a frame announces
-    is not allocated before it arrives. Bad bytes raise ProtocolError after the frames before
-    them, and no more bytes are taken.
+    takes no memory before it arrives, but for a megabyte. Bad bytes raise ProtocolError after the
+    frames before them, and no more bytes are taken.
 
     Args:
         limit: bytes after the header that a frame has at most.
@@ -53,9 +54,8 @@ class FrameDecoder:
         self._end = 0
         # A frame too large for the input: its header, and its bytes as far as they have come.
         self._header: Header | None = None
-        self._body = bytearray()
+        self._body = self._input[:0]
         self._filled = 0
-        self._lent = self._input[:0]
 
     def get_buffer(self, sizehint: int = -1) -> memoryview:
         """Where the next bytes belong; `buffer_updated` says how many came.
@@ -67,11 +67,7 @@ class FrameDecoder:
             raise ProtocolError(self._fault)
         if self._header is None:
             return self._input[self._end :] if self._end else self._input
-        if self._filled == len(self._body):
-            self._lent.release()  # or the body could not grow
-            self._body += bytes(min(self._header.length - self._filled, self._filled))
-        self._lent = memoryview(self._body)[self._filled :]
-        return self._lent
+        return self._body[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> Iterator[Frame]:
         """So many bytes came; gives the frames that are complete.
@@ -161,18 +157,18 @@ class FrameDecoder:
         self._end = end - start
 
     def _begin_large(self, header: Header, data: memoryview) -> None:
-        """Go on in a bytearray of the frame's own, which grows with what comes."""
+        """Go on in memory of the frame's own."""
         self._header = header
         self._filled = len(data)
-        self._body = bytearray(min(header.length, max(_READ_SIZE, len(data))))
+        self._body = room(header.length)
         self._body[: len(data)] = data
 
     def _advance_large(self, header: Header, nbytes: int) -> None:
         self._filled += nbytes
         if self._filled == header.length:
             self._header = None
-            body, self._body = self._body, bytearray()
-            self._finish(header, memoryview(body), shared=True)
+            body, self._body = self._body, self._input[:0]
+            self._finish(header, body, shared=True)
 
     def _fault_in(self, header: Header) -> str:
         if header.kind not in KINDS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from fchains.wire.room import LARGE, room
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -41,4 +43,11 @@ class Payload:
 
 
 def _detach(buffer: Buffer) -> Buffer:
-    return buffer if isinstance(buffer, bytes) else bytearray(buffer)
+    if isinstance(buffer, bytes):
+        return buffer
+    view = memoryview(buffer)
+    if view.nbytes < LARGE or not view.c_contiguous:
+        return bytearray(view)
+    copy = room(view.nbytes)
+    copy[:] = view.cast("B")
+    return copy

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 
 from fchains.wire.payload import Buffer
 
 _JOINED = 16 * 1024  # smaller pieces are copied together: cheaper than one more vector entry
 _MOST_PIECES = max(16, os.sysconf("SC_IOV_MAX"))
+_MOST_BYTES = 1 << 20  # more than the kernel takes at once
 _MOST_WRITES = 8  # before other sockets get their turn
 
 
@@ -39,7 +41,7 @@ class Outbox:
         self._sock = sock
         self._loop = loop
         self._on_error = on_error
-        self._pieces: list[Buffer] = []
+        self._pieces: deque[Buffer] = deque()
         self._written = 0
         self._at_once = 1
         self._held = False
@@ -75,15 +77,34 @@ class Outbox:
         for _ in range(_MOST_WRITES):
             if not self._pieces:
                 break
-            pieces, self._pieces = _joined(self._pieces), []
-            self.backlog = 0
+            pieces = self._next()
+            self.backlog -= sum(map(len, pieces))
             if not self._write(pieces):
                 return
         self._watch(bool(self._pieces))
 
+    def _next(self) -> list[Buffer]:
+        """What to write next, neighbours that are small joined."""
+        joined: list[Buffer] = []
+        small: list[Buffer] = []
+        size = 0
+        while self._pieces and size < _MOST_BYTES and len(joined) < _MOST_PIECES - 2:
+            piece = self._pieces.popleft()
+            size += len(piece)
+            if len(piece) <= _JOINED:
+                small.append(piece)
+                continue
+            if small:
+                joined.append(b"".join(small))
+                small = []
+            joined.append(piece)
+        if small:
+            joined.append(b"".join(small))
+        return joined
+
     def detach(self) -> None:
         """Copy what is left out of the memory of others."""
-        self._pieces = [piece if isinstance(piece, bytes) else bytes(piece) for piece in self._pieces]
+        self._pieces = deque(piece if isinstance(piece, bytes) else bytes(piece) for piece in self._pieces)
 
     def close(self) -> None:
         """Write nothing any more."""
@@ -99,10 +120,9 @@ class Outbox:
         if self._pieces and not self._full:
             self.flush()
 
-    def _keep(self, pieces: Sequence[Buffer]) -> None:
-        if not self._closed:
-            self._pieces += pieces
-            self.backlog += sum(map(len, pieces))
+    def _keep(self, pieces: list[Buffer]) -> None:
+        self._pieces += pieces
+        self.backlog += sum(map(len, pieces))
 
     def _write(self, pieces: list[Buffer]) -> bool:
         """Whether all was written; what was not comes before all that is kept."""
@@ -122,9 +142,8 @@ class Outbox:
                 self._on_error(exc)
             return False
         rest = _after(pieces, sent)
-        kept, self._pieces, self.backlog = self._pieces, [], 0
-        self._keep(rest)
-        self._keep(kept)
+        self._pieces.extendleft(reversed(rest))
+        self.backlog += sum(map(len, rest))
         self._watch(bool(rest))
         return not rest
 
@@ -134,23 +153,6 @@ class Outbox:
         elif self._full and not full and not self._loop.is_closed():
             self._loop.remove_writer(self._sock)
         self._full = full
-
-
-def _joined(pieces: list[Buffer]) -> list[Buffer]:
-    """The same bytes, with neighbours that are small joined."""
-    joined: list[Buffer] = []
-    small: list[Buffer] = []
-    for piece in pieces:
-        if len(piece) <= _JOINED:
-            small.append(piece)
-            continue
-        if small:
-            joined.append(b"".join(small))
-            small = []
-        joined.append(piece)
-    if small:
-        joined.append(b"".join(small))
-    return joined
 
 
 def _after(pieces: list[Buffer], sent: int) -> list[Buffer]:

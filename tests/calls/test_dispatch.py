@@ -40,6 +40,11 @@ class Sent(Transfer):
         self.invocation = invocation
         self.reply = reply
         self.cancelled: list[bool] = []
+        self.held = False
+
+    @property
+    def awaits_start(self) -> bool:
+        return self.held
 
     def cancel(self, *, timed_out: bool = False) -> None:
         self.cancelled.append(timed_out)
@@ -181,6 +186,28 @@ async def test_what_nobody_takes_is_not_sent_for_ever() -> None:
             sent.reply.finish(failed(FailureKind.LOST))
         await asyncio.sleep(0)
     assert outcome_of(cell).kind in (FailureKind.LOST, FailureKind.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("held", "kind", "text"),
+    [
+        (True, FailureKind.SETUP, "f: no replica was ready within its startup_timeout of 0 s"),
+        (False, FailureKind.TIMEOUT, "f no replica took the call within its startup_timeout of 0 s"),
+    ],
+)
+async def test_a_call_that_does_not_begin_in_time_says_whether_a_replica_was_ready(
+    held: bool, kind: FailureKind, text: str
+) -> None:
+    wire = Wire()
+    _, cell = start(Way(wire), startup_timeout=0.0)
+    (sent,) = wire.sent
+    sent.held = held
+    async with asyncio.timeout(10):
+        while not sent.cancelled:  # noqa: ASYNC110 - timers of the loop do it
+            await asyncio.sleep(0)
+    assert sent.cancelled == [True]
+    assert outcome_of(cell).kind is kind
+    assert text in outcome_of(cell).failure.exceptions[0].message
 
 
 async def test_an_accepted_call_is_tried_again_as_often_as_its_retry_says() -> None:

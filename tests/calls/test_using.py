@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -99,8 +101,9 @@ def test_the_session_of_the_process_is_in_use_where_no_block_says_otherwise(
 
 
 def test_calls_and_blocks_are_refused_with_the_line_where_they_are_forbidden(
-    own_session: ChainSession,
+    own_session: ChainSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "importing", ModuleType("importing"))
     set_process_session(None)
     forbid_sessions("not here")
     module = "import threading\n\ndef call():\n    double.remote(1)\n\n{}\n"

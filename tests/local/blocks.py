@@ -16,7 +16,7 @@ import pytest
 
 from fchains import use_runner
 from fchains_local.runner import LocalRunner
-from tests.local.leftovers import PATIENCE, descendants, descriptors, tasks
+from tests.local.leftovers import PATIENCE, children, command, descendants, descriptors, tasks
 
 
 class Block:
@@ -30,11 +30,12 @@ class Block:
         self._place = place
         tasks()  # makes the loops that stay
         self._files = set(descriptors())
-        self._processes = set(descendants(os.getpid()))
+        self._children = set(children(os.getpid()))
 
     def processes(self) -> set[int]:
         """The supervisor, templates, replicas, and what those have started."""
-        return set(descendants(os.getpid())) - self._processes
+        own = set(children(os.getpid())) - self._children
+        return own.union(*map(descendants, own))
 
     def sockets(self, chainlet: str) -> list[str]:
         """The addresses of a chainlet's replicas."""
@@ -44,7 +45,7 @@ class Block:
         """What there is that was not there before."""
         files = descriptors()
         return [
-            *(f"process {pid}" for pid in self.processes()),
+            *(f"process {pid}: {command(pid)}" for pid in self.processes()),
             *(f"descriptor {number}: {files[number]}" for number in sorted(set(files) - self._files)),
             *(f"file {path}" for path in self._place.iterdir()),
         ]

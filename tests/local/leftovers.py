@@ -125,7 +125,7 @@ class Holdings:
     def more(self, folder: Path) -> str:
         """What there is by now that there was not; "" is nothing."""
         found: list[str] = []
-        found += [f"process {pid} ({_command(pid)})" for pid in descendants(os.getpid())]
+        found += [f"process {pid} ({command(pid)})" for pid in descendants(os.getpid())]
         files = descriptors()
         found += [f"descriptor {number} ({files[number]})" for number in sorted(set(files) - self.files)]
         found += [f"task {task!r}" for task in tasks() - self.tasks]
@@ -160,7 +160,8 @@ def nothing_left(folder: Path) -> Generator[None]:
         time.sleep(0.01)
 
 
-def _command(pid: int) -> str:
+def command(pid: int) -> str:
+    """The state of a process and what it was started as."""
     with contextlib.suppress(OSError):
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
         return f"{state} " + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

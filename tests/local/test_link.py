@@ -1,86 +1,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import logging
 import random
-import socket
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from fchains.errors import SerializationError
-from fchains.wire.frames import Frame, Kind, ProtocolError, encode, hello
-from fchains.wire.payload import Buffer, Payload
-from tests.local.ends import Ends, Peer, frame, until
+from fchains.wire.frames import Frame, Kind
+from fchains.wire.payload import Payload
+from tests.local.ends import Ends, frame, until
+from tests.local.kernels import Counting, Trickling
 
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
     with Ends() as made:
         yield made
-
-
-class Counting(socket.socket):
-    """Counts what is asked of the kernel, and keeps what was to be written."""
-
-    reads = 0
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(fileno=sock.detach())
-        self.writes: list[list[Buffer]] = []
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        self.writes.append([data])
-        return super().send(data, flags)
-
-    def sendmsg(self, buffers: Iterable[Any], *_: Any) -> int:
-        self.writes.append([*buffers])
-        return super().sendmsg(self.writes[-1])
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        self.reads += 1
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class Trickling(Counting):
-    """A kernel that takes little at a time, and often nothing."""
-
-    seed = random.Random(5)
-    interrupts = True
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        return self.sendmsg([data])
-
-    def sendmsg(self, buffers: Iterable[Any], *_: Any) -> int:
-        choice = self.seed.random()
-        if choice < 0.2:
-            raise BlockingIOError
-        if choice < 0.3:
-            raise InterruptedError
-        most = self.seed.choice([1, 7, 16, 17, 5000, 300_000])
-        return super().send(b"".join(buffers)[:most])
-
-
-class Failing(Counting):
-    """A kernel that fails in a way of its own."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self.error: OSError | None = None
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        if self.error is not None:
-            raise self.error
-        return super().send(data, flags)
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        if self.error is not None:
-            raise self.error
-        return super().recv_into(buffer, nbytes, flags)
 
 
 async def test_frames_arrive_both_ways_in_order(ends: Ends) -> None:
@@ -224,192 +161,27 @@ async def test_a_frame_that_is_too_large_leaves_the_link_as_it_was(ends: Ends) -
     assert other.calls == [1, 3]
 
 
-async def test_a_peer_that_ends_between_frames_ends_the_link_cleanly(ends: Ends) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+async def test_buffers_may_change_once_the_link_has_detached_itself(ends: Ends, shared: bool) -> None:
+    one, other = ends.pair(ends.pool() if shared else None, None)
+    if shared:
+        await until(lambda: one.link.shares)
+    data = bytearray(b"\x01" * 8_000_000)
+    one.link.send(frame(1, b"", memoryview(data)))
+    one.link.send(frame(1, b"small"))
+    assert one.link.backlog
+    one.link.detach()
+    data[:] = bytes(len(data))
+    await other.has(2)
+    assert other.frames[0].payload.buffers == (b"\x01" * 8_000_000,)
+    assert other.frames[1].payload.body == b"small"
+
+
+async def test_flushing_does_not_wait_for_the_end_of_the_turn(ends: Ends) -> None:
     end, peer = ends.peer()
-    peer.greet()
-    peer.say(frame(1), frame(2))
-    peer.read()
-    peer.sock.close()
-    assert await end.lost() == ""
-    assert end.calls == [1, 2]
-    assert end.link.closed
-    end.link.send(frame(3))
-    end.link.close()
-    assert end.link.backlog == 0
-
-
-async def test_a_peer_that_ends_within_a_frame_is_no_clean_end(ends: Ends) -> None:
-    end, peer = ends.peer()
-    peer.greet()
-    peer.say(frame(1))
-    peer.sock.send(bytes(encode(frame(2, b"body"))[0])[:-1])
-    peer.read()
-    peer.sock.close()
-    assert await end.lost() == "garbage: the connection ended 19 bytes into a frame"
-    assert end.calls == [1]
-
-
-GARBAGE = {
-    "noise": b"GET / HTTP/1.1\r\n\r\n" * 3,
-    "a second HELLO": bytes(encode(hello(b'{"pid": 1, "segments": null}'))[0]),
-    "MAPPED": bytes(encode(Frame(Kind.MAPPED))[0]),
-    "RELEASE": bytes(encode(Frame(Kind.RELEASE, 1))[0]),
-    "WITHDRAW": bytes(encode(Frame(Kind.WITHDRAW, 1))[0]),
-    "SEGMENT": bytes(encode(Frame(Kind.SEGMENT, head=b"[]"))[0]),
-}
-
-
-@pytest.mark.parametrize("noise", GARBAGE.values(), ids=GARBAGE)
-async def test_garbage_closes_the_link_once_after_the_frames_before_it(ends: Ends, noise: bytes) -> None:
-    end, peer = ends.peer()
-    peer.greet()
-    peer.say(frame(1), frame(2))
-    peer.sock.send(noise)
-    assert (await end.lost()).startswith("garbage: ")
-    assert end.calls == [1, 2]
-    await until(peer.heard_end)
-
-
-@pytest.mark.parametrize(
-    "head", [b"", b"{}", b"[]", b'{"pid": "1", "segments": null}', b'{"pid": 0}', b"\xff"]
-)
-async def test_a_hello_that_says_something_else_closes_the_link(ends: Ends, head: bytes) -> None:
-    end, peer = ends.peer()
-    peer.say(hello(head), frame(1))
-    assert "HELLO came with a bad head" in await end.lost()
-    assert end.calls == []
-
-
-async def test_a_connection_that_does_not_begin_with_hello_is_closed(ends: Ends) -> None:
-    end, peer = ends.peer()
-    peer.say(frame(1))
-    assert await end.lost() == "garbage: the connection began with ITEM instead of HELLO"
-
-
-async def test_a_receiver_that_finds_a_frame_wrong_closes_the_link(ends: Ends) -> None:
-    one, other = ends.pair()
-
-    def refuse(each: Frame) -> None:
-        if each.call == 2:
-            raise ProtocolError("no such call")
-        other.frames.append(each)
-
-    other.on_frame = refuse
-    for number in (1, 2, 3):
-        one.link.send(frame(number))
-    assert await other.lost() == "garbage: no such call"
-    assert other.calls == [1]
-    assert await one.lost() == ""
-
-
-async def test_a_receiver_that_fails_closes_its_link_and_no_other(
-    ends: Ends, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, other = ends.pair()
-
-    def fail(_: Frame) -> None:
-        raise KeyError("nothing")
-
-    other.on_frame = fail
-    good, better = ends.pair()
-    with caplog.at_level(logging.ERROR, "fchains_local.link"):
-        one.link.send(frame(1))
-        assert "KeyError('nothing')" in await other.lost()
-    assert "could not be handled" in caplog.text
-    good.link.send(frame(2))
-    await better.has(1)
-
-
-async def test_what_the_peer_said_before_it_went_is_heard_though_writing_fails(ends: Ends) -> None:
-    end, peer = ends.peer()
-    peer.greet()
-    peer.say(frame(1), frame(2))
-    peer.sock.close()
-    end.link.send(frame(9))
-    end.link.send(frame(9))
-    await end.lost()
-    assert end.calls == [1, 2]
-
-
-async def test_a_peer_that_closes_with_frames_unread_is_a_loss(ends: Ends) -> None:
-    end, peer = ends.peer()
-    peer.greet()
-    peer.say(frame(1))
-    end.link.send(frame(2))
-    await until(lambda: end.frames)
-    peer.sock.close()
-    assert "reset" in await end.lost()
-
-
-@pytest.mark.parametrize("code", [errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOBUFS])
-async def test_a_failing_socket_is_lost_with_the_words_of_the_system(ends: Ends, code: int) -> None:
-    end, peer, sock = ends.peer_over(Failing)
-    peer.greet()
-    await asyncio.sleep(0)
-    sock.error = OSError(code, "failed")
-    end.link.send(frame(1))
-    assert end.reasons == []
-    assert await end.lost()
-    assert end.link.closed
-    end.link.send(frame(2))
-
-
-async def test_a_link_over_a_dead_socket_is_lost_on_the_loop_and_not_while_it_is_made(ends: Ends) -> None:
-    left, right = socket.socketpair()
-    right.close()
-    end = ends.end(left)
-    assert end.reasons == []
-    assert await end.lost() == ""
-
-
-async def test_closing_writes_what_is_left_and_tells_nobody(ends: Ends) -> None:
-    one, other = ends.pair()
-    for number in range(100):
-        one.link.send(frame(number))
-    one.link.close()
-    one.link.close()
-    assert one.link.closed
-    await other.lost()
-    assert other.calls == [*range(100)]
-    assert one.reasons == []
-
-
-async def test_closing_does_not_wait_for_a_peer_that_does_not_read(ends: Ends) -> None:
-    end, peer = ends.peer()
-    end.link.send(frame(1, bytes(20_000_000)))
-    end.link.send(frame(2))
-    end.link.close()
-    assert end.link.backlog == 0
-    assert peer.read() < 20_000_000
-    await until(peer.heard_end)
-
-
-async def test_a_link_closed_while_it_hands_on_frames_hands_on_no_more(ends: Ends) -> None:
-    one, other = ends.pair()
-
-    def close(each: Frame) -> None:
-        other.frames.append(each)
-        other.link.close()
-
-    other.on_frame = close
     for number in range(5):
-        one.link.send(frame(number))
-    assert await one.lost() in ("", "Connection reset by peer")
-    assert other.calls == [0]
-    assert other.reasons == []
-
-
-def test_a_link_whose_loop_is_closed_closes_quietly() -> None:
-    left, right = socket.socketpair()
-    with contextlib.closing(right):
-
-        async def make(ends: Ends) -> None:
-            end = ends.end(left)
-            end.link.send(frame(1))
-            end.link.send(frame(2))
-
-        ends = Ends()
-        asyncio.run(make(ends))
-        with ends:
-            pass
-        assert Peer(right).read()
+        end.link.send(frame(number))
+    end.link.flush()
+    peer.read()
+    assert peer.calls == [*range(5)]
+    assert end.link.backlog == 0

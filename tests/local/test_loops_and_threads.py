@@ -85,14 +85,21 @@ def test_loops_one_after_another_and_at_once_and_threads_share_a_deployment(prog
 
 
 def test_a_chain_outlives_the_loops_of_a_test_run(programs: Programs) -> None:
-    programs.module("chain", DOUBLE)
     programs.module(
         "test_chain",
         """\
+        import os
         import pytest
-        from chain import double, pid
-        from fchains import use_runner
+        from fchains import chainlet, use_runner
         from tests.local.journal import say
+
+        @chainlet
+        async def double(x: int) -> int:
+            return 2 * x
+
+        @chainlet
+        def pid() -> int:
+            return os.getpid()
 
         @pytest.fixture(scope="module", autouse=True)
         def runner():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import gc
 import random
@@ -31,16 +32,16 @@ def ends() -> Iterator[Ends]:
         yield made
 
 
+def is_shared(buffer: Buffer) -> bool:
+    return isinstance(buffer, memoryview) and isinstance(buffer.obj, ctypes.Array)
+
+
 def view(end: End, index: int = 0, buffer: int = 0) -> memoryview:
     """A buffer that came in a shared segment."""
     found = end.frames[index].payload.buffers[buffer]
     assert isinstance(found, memoryview)
-    assert not isinstance(found.obj, bytearray)
+    assert is_shared(found)
     return found
-
-
-def is_shared(buffer: Buffer) -> bool:
-    return isinstance(buffer, memoryview) and not isinstance(buffer.obj, bytearray)
 
 
 async def released(pool: SegmentPool) -> None:

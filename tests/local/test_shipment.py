@@ -252,7 +252,7 @@ def test_what_only_an_annotation_names_is_told_too() -> None:
     def spell(word: Word) -> int:
         return 1
 
-    with pytest.raises(DefinitionError, match="spell: it uses `Word`, the class .*Word, which does not"):
+    with pytest.raises(DefinitionError, match=r"spell: it uses `Word`, the class .*Word, which does not"):
         pack(chain_of(spell))
 
 

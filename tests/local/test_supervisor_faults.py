@@ -131,6 +131,34 @@ def test_calls_of_a_killed_supervisor_fail_or_are_retried_and_the_next_ones_work
     assert "Traceback" not in program.err
 
 
+def test_calls_that_wait_for_a_replica_outlive_the_supervisor(programs: Programs) -> None:
+    program = programs.script("""\
+        from fchains import chainlet, setup, use, use_runner
+        from tests.local.journal import say, wait_for
+
+        @setup
+        def slow() -> int:
+            say("setting up")
+            wait_for("killed")
+            return 1
+
+        @chainlet
+        def get(*, one: int = use(slow)) -> int:
+            return one
+
+        if __name__ == "__main__":
+            with use_runner("local"):
+                assert [call.result() for call in [get.remote() for _ in range(3)]] == [1, 1, 1]
+        """)
+    program.until("setting up")
+
+    os.kill(program.supervisor(), signal.SIGKILL)
+    program.say("killed")
+
+    program.ends_well()
+    assert "a new one is started" in program.err
+
+
 def test_a_killed_template_is_replaced(programs: Programs) -> None:
     program = programs.script("""\
         import os

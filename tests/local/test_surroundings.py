@@ -42,9 +42,9 @@ def test_environment_of_a_chainlet_is_there_at_import_and_is_its_own(programs: P
 
         if __name__ == "__main__":
             here = str(Path.cwd())
-            expected = [[None, None, None, here], ["sweet", "sweet", None, here], ["sour", "sour", "one", here]]
-            assert plain.remote().result() == expected, plain.remote().result()
-            assert sweet.remote().result() == expected[1]
+            of_sweet, of_sour = ["sweet", "sweet", None, here], ["sour", "sour", "one", here]
+            assert plain.remote().result() == [[None, None, None, here], of_sweet, of_sour]
+            assert sweet.remote().result() == of_sweet
             assert "FLAVOUR" not in os.environ
         """)
     program.ends_well()
@@ -159,7 +159,10 @@ def test_output_of_chainlets_reaches_the_sink(programs: Programs) -> None:
         lines = []
         with use_runner("local", log_sink=lines.append):
             first, last = run()
-        got = {{(line.text, line.stream, line.logger, line.chainlet, line.replica, line.call_id) for line in lines}}
+        got = {{
+            (line.text, line.stream, line.logger, line.chainlet, line.replica, line.call_id)
+            for line in lines
+        }}
         here = ("talks", "talks-0", first)
         there = ("dies", "dies-0", last)
         wanted = {{

@@ -107,8 +107,10 @@ async def slowly(number: int, file: str) -> int:
 
 
 @chainlet(replicas=2, max_queue=1000)
-def crowded(number: int) -> int:
-    time.sleep(0.0005)
+def crowded(number: int, gate: str = "") -> int:
+    """Where a gate is named, it waits until there is such a file."""
+    while gate and not os.path.exists(gate):  # noqa: PTH110
+        time.sleep(0.005)
     return mixed(number)
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import resource
 import socket
 import struct
+import sys
 import tracemalloc
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,16 +126,16 @@ def test_buffers_arrive_aligned_and_writable(size: int) -> None:
     array[0] = 5
 
 
-def test_a_large_frame_arrives_in_one_exact_buffer() -> None:
-    sent = Frame(Kind.ITEM, payload=Payload(b"{}", (b"a" * 700_001, b"b" * 300_000)))
+@pytest.mark.parametrize("size", [700_001, 3_000_000])
+def test_a_large_frame_arrives_in_one_exact_buffer(size: int) -> None:
+    sent = Frame(Kind.ITEM, payload=Payload(b"{}", (b"a" * size, b"b" * 300_000)))
     (_, frame) = decode(to_bytes(hello(), sent))
     owners = {id(buffer.obj) for buffer in frame.payload.buffers if isinstance(buffer, memoryview)}
     assert len(owners) == 1
-    (view, _) = frame.payload.buffers
+    (view, other) = frame.payload.buffers
     assert isinstance(view, memoryview)
-    owner = view.obj
-    assert isinstance(owner, bytearray)
-    assert len(owner) == len(to_bytes(sent)) - HEADER.size
+    assert memoryview(view.obj).nbytes == len(to_bytes(sent)) - HEADER.size
+    assert (bytes(view), bytes(other)) == sent.payload.buffers
 
 
 @pytest.mark.slow
@@ -182,6 +185,18 @@ def test_an_announced_length_is_not_allocated_before_it_arrives(length: int) -> 
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory in use")
+def test_a_large_frame_takes_memory_only_as_it_arrives() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    decoder = FrameDecoder()
+    list(decoder.feed(to_bytes(hello())))
+    before = resident()
+    list(decoder.feed(header(1 << 30) + bytes(5_000_000)))
+    assert resident() - before < 50_000_000
 
 
 def test_announced_buffers_that_do_not_come_are_not_allocated() -> None:
