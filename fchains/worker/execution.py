@@ -83,7 +83,7 @@ class Execution(abc.ABC):
         if timed_out:
             self._arm(self.definition.options.grace, self._ignored)
         elif self.definition.options.kill_on_cancel:
-            self._arm(0.0, self._ignored)
+            self._arm(0.0, self._unwanted)
 
     @property
     def whereabouts(self) -> str:
@@ -242,6 +242,9 @@ class Execution(abc.ABC):
         where = self.whereabouts
         grace = self.definition.options.grace
         self.host.stuck(self, f"its code went on for {grace:g} s after it was told to stop{where}")
+
+    def _unwanted(self) -> None:
+        self.host.stuck(self, f"a call was cancelled, and kill_on_cancel ends its code{self.whereabouts}")
 
     def _give_up(self, outcome: Failed) -> None:
         self.slots.withdraw(self)

@@ -14,6 +14,9 @@ _MAGIC = b"fchboard"
 _CELL = 4
 _LARGEST = 64 * 1024**2
 
+ROWS = 1024
+"""Replicas of a chain that there may be at once."""
+
 
 class Board:
     """A table of counters in shared memory: a row per replica, written by that replica alone.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from fchains.errors import SetupError
 from fchains.worker.logs import Fragment
-from fchains_local.board import Board
+from fchains_local.board import ROWS, Board
 from fchains_local.control import (
     Blocking,
     ControlLink,
@@ -37,13 +36,11 @@ from fchains_local.logpipes import to_wire
 from fchains_local.memory import MemoryWatch, OomEvidence, describe_exit, resident_size
 from fchains_local.process import ReplicaProcess, Stage
 from fchains_local.rundir import RunDir
+from fchains_local.seed import Seed
 from fchains_local.spec import Spec
 from fchains_local.templating import TemplateClient
 
 logger = logging.getLogger(__name__)
-
-ROWS = 1024
-"""Replicas of a chain that there may be at once."""
 
 TICK_SECONDS = 0.05
 MEMORY_SECONDS = 1.0
@@ -56,8 +53,9 @@ _GIVEN_UP = "was given up while it was starting"
 class ChainKeeper:
     """Lives on the supervisor's loop, from the first message of the parent to the end of the last replica."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, seed: Seed | None) -> None:
         self.spec = spec
+        self._seed = seed
         self.closing = False
         self.over = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -291,7 +289,9 @@ class ChainKeeper:
     async def _make_template(self, env: dict[str, str]) -> TemplateClient:
         template = TemplateClient(
             Path(self.spec.shipment),
-            {**os.environ, **env},
+            {**self.spec.environment, **env},
+            self._seed,
+            folder=self.spec.working_directory,
             on_exited=self._exited,
             on_unsafe=lambda why: self.notice(logging.WARNING, why),
         )

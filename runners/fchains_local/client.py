@@ -56,6 +56,7 @@ class Client:
         self._other = other
         self._on_lost = on_lost
         self._link: ControlLink | None = None
+        self._unsaid: list[Message] = []
         self._leaving = False
         self._left = asyncio.Event()
         self._groups_of: dict[str, Pool] = {}
@@ -69,15 +70,20 @@ class Client:
         """Join the supervisor; the board is there by then."""
         self._board = Board.open(self._board_path)
         self._link = await ControlLink.open(sock, self.heard, self._lost)
+        for message in self._unsaid:
+            self._link.send(message)
+        self._unsaid.clear()
 
     def channel(self, chainlet: str) -> Channel:
         """The way to a chainlet's replicas."""
         return self._channels[chainlet]
 
     def tell(self, message: Message) -> None:
-        """Say something to the supervisor."""
+        """Say something to the supervisor, at the latest when it is there."""
         if self._link is not None:
             self._link.send(message)
+        else:
+            self._unsaid.append(message)
 
     def heard(self, message: Message) -> None:
         """Something from the supervisor."""

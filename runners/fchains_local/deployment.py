@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fchains.calls.invocation import Invocation
 from fchains.calls.runner import Chain, Channel, Deployment, Reply, Transfer
@@ -145,6 +146,8 @@ class LocalDeployment(Deployment):
             shipment=str(life.folder.file("shipment")),
             board=str(life.folder.file("board")),
             folder=str(life.folder.path),
+            environment=dict(os.environ),
+            working_directory=str(Path.cwd()),
             devices=self._devices,
             health_interval=self._settings.health_interval,
             parent=os.getpid(),

@@ -8,8 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from fchains.definition.spec import Definition
-from fchains_local.board import Board
-from fchains_local.chain_keeper import ROWS
+from fchains_local.board import ROWS, Board
 from fchains_local.client import Client
 from fchains_local.control import Message, Stop
 from fchains_local.overseer import Overseer
@@ -56,9 +55,7 @@ class Life:
         width = max(len(members) for members in self._groups.values())
         Board.create(self.folder.file("board"), ROWS, width).close()
         self.folder.file("shipment").write_bytes(shipment)
-        file = self.folder.file("spec")
-        file.write_bytes(spec.to_json())
-        sock = self._overseer.keep(file)
+        sock = self._overseer.keep(spec)
         self._process = self._overseer.process
         await self.client.connect(sock)
 

@@ -20,7 +20,7 @@ WORKER = "fchains_local.worker:run"
 _PR_SET_PDEATHSIG = 1
 
 
-def live(chain: Callable[[], Chain], request: dict[str, Any], files: Sequence[int]) -> NoReturn:
+def live(chain: Callable[[], Chain | None], request: dict[str, Any], files: Sequence[int]) -> NoReturn:
     """Serve what is asked for, to the end of the process.
 
     Args:

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from pathlib import Path
 
 from fchains_local.programs import connection, output, program
+from fchains_local.spec import Spec
 
 END_SECONDS = 5.0
 """How long a supervisor without chains gets to end before it is killed."""
@@ -24,20 +25,22 @@ class Overseer:
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
-    def keep(self, spec: Path) -> socket.socket:
+    def keep(self, spec: Spec) -> socket.socket:
         """Hand a chain over; gives the connection to its keeper.
 
         Raises:
             OSError: the system does not start the supervisor.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, tempfile.TemporaryFile() as file:  # it has no name: the environment holds secrets
+            file.write(spec.to_json())
+            file.flush()
             for attempt in range(2):
                 if self._sock is None or self._process is None or self._process.poll() is not None:
                     self._start()
                 assert self._sock is not None  # noqa: S101 (it has just been started)
                 try:
-                    socket.send_fds(self._sock, [os.fsencode(spec) + b"\n"], [theirs.fileno()])
+                    socket.send_fds(self._sock, [b"\n"], [theirs.fileno(), file.fileno()])
                     break
                 except (BrokenPipeError, ConnectionResetError):  # it has ended a moment ago
                     self._forget()

@@ -19,6 +19,7 @@ class Spawned:
         environment: all of its environment variables.
         files: descriptors that it gets, under the same numbers.
         on_ended: told its status, as `os.waitpid` gives it, once.
+        folder: its working directory, by default this process's.
 
     Raises:
         OSError: the system does not start it.
@@ -30,11 +31,12 @@ class Spawned:
         environment: Mapping[str, str],
         files: Sequence[int],
         on_ended: Callable[[int], None],
+        folder: str | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_ended = on_ended
         self._process = subprocess.Popen(  # noqa: S603
-            command, env=environment, stdin=subprocess.DEVNULL, pass_fds=files
+            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, pass_fds=files
         )
         self.pid = self._process.pid
         self._pidfd = -1

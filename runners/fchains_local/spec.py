@@ -65,6 +65,8 @@ class Spec:
         shipment: path of the packed chain.
         board: path of the load board.
         folder: the private directory.
+        environment: environment variables of the parent.
+        working_directory: of the parent.
         devices: ids of the GPUs that it may use.
         health_interval: seconds between two looks of a health function.
         parent: process id of the parent.
@@ -75,6 +77,8 @@ class Spec:
     shipment: str
     board: str
     folder: str
+    environment: dict[str, str]
+    working_directory: str
     devices: tuple[str, ...]
     health_interval: float
     parent: int

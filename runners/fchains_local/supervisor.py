@@ -1,7 +1,8 @@
 """The supervisor: a process of its own that keeps the replicas of its parent's chains.
 
 It imports nothing of the user's, and ends when its parent does. The runner starts it with one
-connection; on that come the chains, one line with the path of each one's spec, and a connection with it.
+connection; on that come the chains, for each a byte with two descriptors: a connection for it, and a
+file with its spec.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from fchains_local.chain_keeper import ChainKeeper
+from fchains_local.seed import Seed, plant
 from fchains_local.spec import Spec
 
 logger = logging.getLogger(__name__)
@@ -28,10 +29,10 @@ _MOST_FILES = 64
 class Supervisor:
     """Takes chains over until its parent is gone, or wants no more; lives on one loop."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, seed: Seed) -> None:
+        self._seed = seed
         self._sock = sock
         self._sock.setblocking(False)
-        self._rest = b""
         self._files: list[int] = []
         self._chains: dict[asyncio.Task[None], socket.socket] = {}
         self._over = asyncio.Event()
@@ -59,14 +60,19 @@ class Supervisor:
         except OSError:
             data, files = b"", []
         self._files += files
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._keep(Path(os.fsdecode(line)).read_bytes(), socket.socket(fileno=self._files.pop(0)))
+        for file in files:
+            os.set_inheritable(file, False)
+        while len(self._files) > 1:
+            sock = socket.socket(fileno=self._files.pop(0))
+            with os.fdopen(self._files.pop(0), "rb") as spec:
+                spec.seek(0)
+                self._keep(Spec.from_json(spec.read()), sock)
         if not data:
             self._end()
 
-    def _keep(self, spec: bytes, sock: socket.socket) -> None:
-        task = asyncio.get_running_loop().create_task(_keep(spec, sock))
+    def _keep(self, spec: Spec, sock: socket.socket) -> None:
+        keeper = ChainKeeper(spec, self._seed)
+        task = asyncio.get_running_loop().create_task(keeper.run(sock.dup()))
         self._chains[task] = sock
         task.add_done_callback(self._kept)
 
@@ -90,12 +96,10 @@ class Supervisor:
             self._over.set()
 
 
-async def _keep(spec: bytes, sock: socket.socket) -> None:
-    await ChainKeeper(Spec.from_json(spec)).run(sock.dup())
-
-
-async def _main(sock: socket.socket, parent: int) -> None:
-    await Supervisor(sock).run(parent)
+async def _main(parent: int, sock: socket.socket, seed: tuple[int, socket.socket]) -> None:
+    planted = Seed(*seed)
+    await Supervisor(sock, planted).run(parent)
+    planted.close()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -107,7 +111,8 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent, file = arguments
     os.set_inheritable(int(file), False)
-    asyncio.run(_main(socket.socket(fileno=int(file)), int(parent)))
+    seed = plant(int(file))
+    asyncio.run(_main(int(parent), socket.socket(fileno=int(file)), seed))
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ class Template:
 
     Args:
         sock: the connection to the supervisor.
-        chain: gives each child the chain.
+        chain: gives each child the chain, or nothing to those that load one themselves.
     """
 
-    def __init__(self, sock: socket.socket, chain: Callable[[], Chain]) -> None:
+    def __init__(self, sock: socket.socket, chain: Callable[[], Chain | None]) -> None:
         self._sock = sock
         self._chain = chain
         self._children: set[int] = set()

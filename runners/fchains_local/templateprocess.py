@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fchains_local.programs import program
+from fchains_local.seed import Seed, Seedling
 from fchains_local.spawning import Spawned
 from fchains_local.templatewire import Fork, Inbox, Message, encode, send
 
@@ -22,6 +23,8 @@ class TemplateProcess:
     Args:
         shipment: file of the packed chain.
         environment: all environment variables.
+        seed: forks it where that can be; otherwise it is a program of its own.
+        folder: its working directory, by default this process's.
         bare: whether its children load the chain, and not the template.
         on_message: told what it says.
         on_unsent: told of a request that could not be sent, and why.
@@ -35,7 +38,9 @@ class TemplateProcess:
         self,
         shipment: Path,
         environment: Mapping[str, str],
+        seed: Seed | None,
         *,
+        folder: str | None,
         bare: bool,
         on_message: Callable[[Message], None],
         on_unsent: Callable[[int, OSError], None],
@@ -52,9 +57,14 @@ class TemplateProcess:
         ours.setblocking(False)
         try:
             with theirs:
-                arguments = [str(os.getpid()), str(theirs.fileno()), str(shipment), *(["bare"] * bare)]
-                command = program("fchains_local.template", *arguments)
-                self._process = Spawned(command, environment, [theirs.fileno()], self._ended)
+                if seed is not None and seed.suits(environment):
+                    self._process: Spawned | Seedling = seed.grow(
+                        shipment, environment, theirs.fileno(), folder, bare=bare, on_ended=self._ended
+                    )
+                else:
+                    arguments = [str(os.getpid()), str(theirs.fileno()), str(shipment), *(["bare"] * bare)]
+                    command = program("fchains_local.template", *arguments)
+                    self._process = Spawned(command, environment, [theirs.fileno()], self._ended, folder)
         except OSError:
             ours.close()
             raise

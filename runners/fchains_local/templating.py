@@ -14,6 +14,7 @@ from fchains.errors import SetupError
 from fchains.wire.classes import ClassLookup
 from fchains.wire.failures import exception_of
 from fchains_local.control import failure_from
+from fchains_local.seed import Seed
 from fchains_local.spawning import kill_all
 from fchains_local.templateprocess import TemplateProcess
 from fchains_local.templatewire import (
@@ -41,6 +42,8 @@ class TemplateClient:
     Args:
         shipment: file of the packed chain.
         environment: all environment variables of the workers, those apart that a request adds.
+        seed: what templates may be forked from.
+        folder: their working directory, by default this process's.
         on_exited: told the process id and the status, as `os.waitpid` gives it, of each worker that
             ends; that may be before `fork` has returned.
         on_unsafe: told why each worker imports the modules for itself.
@@ -50,12 +53,16 @@ class TemplateClient:
         self,
         shipment: Path,
         environment: Mapping[str, str],
+        seed: Seed | None = None,
         *,
+        folder: str | None = None,
         on_exited: Callable[[int, int], None],
         on_unsafe: Callable[[str], None],
     ) -> None:
         self._shipment = shipment
         self._environment = environment
+        self._seed = seed
+        self._folder = folder
         self._on_exited = on_exited
         self._on_unsafe = on_unsafe
         self._loop = asyncio.get_running_loop()
@@ -136,6 +143,8 @@ class TemplateClient:
         process = TemplateProcess(
             self._shipment,
             self._environment,
+            self._seed,
+            folder=self._folder,
             bare=bare,
             on_message=self._heard,
             on_unsent=self._fail,
