@@ -2,12 +2,11 @@
 
 python examples/transcribe/app.py                  # the five clips, with word error rate and time
 python examples/transcribe/app.py talk.wav         # any WAV file with 16 kHz, mono, 16 bits
-python examples/transcribe/app.py --seconds 120    # the clips again and again, to see what replicas bring:
-REPLICAS=1 python examples/transcribe/app.py --seconds 120
+python examples/transcribe/app.py --times 5        # the clips for two minutes, on two replicas
+REPLICAS=1 python examples/transcribe/app.py --times 5
 """
 
 import argparse
-import itertools
 import json
 import os
 import sys
@@ -69,27 +68,16 @@ def report(path: Path, transcript: Transcript) -> tuple[int, int]:
     return errors, len(said)
 
 
-def repeated(paths: Sequence[Path], seconds: float) -> list[Path]:
-    """The recordings in turn until they last so many seconds, each at least once."""
-    lengths = [len(read_wav(path.read_bytes())) / RATE for path in paths]
-    chosen, total = list(paths), sum(lengths)
-    for path, length in itertools.cycle(zip(paths, lengths, strict=True)):
-        if total >= seconds:
-            break
-        chosen, total = [*chosen, path], total + length
-    return chosen
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Transcribe recordings.")
     parser.add_argument("wav", nargs="*", type=Path, help="16 kHz mono WAV files (default: the clips)")
     parser.add_argument("--runner", default="local", help="where the chain runs (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=0, help="repeat the recordings to so many seconds")
+    parser.add_argument("--times", type=int, default=1, help="how often to transcribe them (default: 1)")
     options = parser.parse_args(arguments)
     paths: list[Path] = options.wav or sorted(CLIPS.glob("*.wav"))
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error(f"there is no file {', '.join(missing)}")
-    paths = repeated(paths, options.seconds)
+    paths *= options.times
 
     with use_runner(options.runner):
         began = time.perf_counter()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fchains.wire.room import LARGE, room
-
 Buffer = bytes | bytearray | memoryview
 
 
@@ -43,11 +41,4 @@ class Payload:
 
 
 def _detach(buffer: Buffer) -> Buffer:
-    if isinstance(buffer, bytes):
-        return buffer
-    view = memoryview(buffer)
-    if view.nbytes < LARGE or not view.c_contiguous:
-        return bytearray(view)
-    copy = room(view.nbytes)
-    copy[:] = view.cast("B")
-    return copy
+    return buffer if isinstance(buffer, bytes) else bytearray(buffer)

@@ -135,8 +135,10 @@ class LocalDeployment(Deployment):
         self._life = life = Life(self._overseer, self._groups, self._segments, self._heard, self._lost)
         try:
             await self._go(life)
-        except OSError as error:
+        except BaseException as error:
             await self._end(cancel=True)
+            if not isinstance(error, OSError):
+                raise
             raise DeployError(f"{self._chain.name} cannot be started on this machine: {error}") from error
 
     async def _go(self, life: Life) -> None:

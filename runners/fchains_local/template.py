@@ -190,9 +190,13 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(int(parent))
     os.set_inheritable(int(file), False)
-    sock = socket.socket(fileno=int(file))
-    template = Template(sock, _source(sock, Path(shipment), bare=bool(bare)))
-    die_with(int(parent), signal.SIGTERM)  # which ends what the workers have started, too
+    with contextlib.suppress(ConnectionError):  # nobody wants it any more
+        _serve(int(parent), socket.socket(fileno=int(file)), Path(shipment), bare=bool(bare))
+
+
+def _serve(parent: int, sock: socket.socket, shipment: Path, *, bare: bool) -> None:
+    template = Template(sock, _source(sock, shipment, bare=bare))
+    die_with(parent, signal.SIGTERM)  # which ends what the workers have started, too
     for stream in (sys.stdout, sys.stderr):
         stream.flush()  # else every child would print the rest
     gc.collect()

@@ -104,6 +104,7 @@ class LocalTransfer(Transfer):
         if self._over:
             return
         self._over = True
+        self._sent = None  # which refers to this: its arguments would wait for the cycle collector
         if self._wanted:
             self.pool.ended(self, self.remote)
             self.reply.finish(outcome)

@@ -61,7 +61,9 @@ class Visit(Reply):
 
     def submit(self, replica: Replica) -> None:
         """Hand it to the replica."""
-        self._admitted = replica.submit(self._invocation, self)
+        admitted = replica.submit(self._invocation, self)
+        if not self._over:
+            self._admitted = admitted
 
     def lose(self, why: str, error: Exception) -> None:
         """It failed, and not by its own code."""
@@ -75,6 +77,7 @@ class Visit(Reply):
         """Its caller is gone."""
         self._over = True
         self._cancel()
+        self._admitted = None
 
     def accepted(self) -> None:
         if not self._over:
@@ -89,8 +92,9 @@ class Visit(Reply):
         try:
             self._send(item_frame(self._number, RESULT, payload))
         except SerializationError as error:
+            if self._admitted is not None:  # not from inside the generator's own step
+                asyncio.get_running_loop().call_soon(self._admitted.cancel)
             self.finish(failed(FailureKind.INVALID, error))
-            asyncio.get_running_loop().call_soon(self._cancel)  # not from inside the generator's own step
 
     def consumed(self, stream: str, items: int, size: int) -> None:
         if not self._over:
@@ -101,6 +105,7 @@ class Visit(Reply):
         if self._over:
             return
         self._over = True
+        self._admitted = None  # which refers to this: its arguments would wait for the cycle collector
         self._forget(self._number)
         if self._recalled:
             self._link.send(refuse_frame(self._number))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -61,11 +60,13 @@ def local_block(folder: Path, health_interval: float = 5.0) -> Generator[Block]:
     """
     if sys.platform != "linux":
         pytest.skip("what is left of a block is looked for in /proc")
-    place = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(place))
+    with (
+        tempfile.TemporaryDirectory(prefix="fc-", dir="/tmp") as place,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", place)
         patch.setenv("FCHAINS_TEST_FOLDER", str(folder))
-        block = Block(place)
+        block = Block(Path(place))
         with use_runner(LocalRunner(health_interval=health_interval)):
             yield block
         end = time.monotonic() + PATIENCE
@@ -73,7 +74,6 @@ def local_block(folder: Path, health_interval: float = 5.0) -> Generator[Block]:
             assert time.monotonic() < end, left
             gc.collect()
             time.sleep(0.005)
-    shutil.rmtree(place)
 
 
 def is_alive(pid: int) -> bool:

@@ -48,23 +48,30 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """All processes below one, and how far below."""
+    """All processes below one, and their parents."""
     found: dict[int, int] = {}
     level = [pid]
-    depth = 0
-    while level := [child for each in level for child in children(each)]:
-        depth += 1
-        found.update(dict.fromkeys(level, depth))
+    while level:
+        born = {child: parent for parent in level for child in children(parent)}
+        found.update(born)
+        level = list(born)
     return found
 
 
-SUPERVISOR, TEMPLATE, REPLICA = 1, 2, 3
-"""How far below the process of a script those of its chains are."""
+def replicas() -> dict[int, int]:
+    """The replicas of this process, and the templates that they were forked from.
+
+    Supervisors, templates and replicas lead sessions; what stands between supervisor and template does not.
+    """
+    here = os.getpid()
+    leaders = {child: parent for child, parent in descendants(here).items() if _session(child) == child}
+    return {child: parent for child, parent in leaders.items() if parent in leaders}
 
 
-def replicas(pid: int | None = None) -> list[int]:
-    """The replicas of a process, this one unless given, that were forked from templates."""
-    return [child for child, depth in descendants(pid or os.getpid()).items() if depth == REPLICA]
+def _session(pid: int) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
 
 
 def descriptors(pid: int | None = None) -> dict[int, str]:

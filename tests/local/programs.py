@@ -118,24 +118,25 @@ class Program:
 
     def supervisor(self) -> int:
         """The process id of its one supervisor."""
-        (found,) = (pid for pid in self.processes() if "fchains_local.supervisor" in _command(pid))
-        return found
+        return self._child_of(self._process.pid)
+
+    def seed(self) -> int:
+        """That of the process that forks the templates."""
+        return self._child_of(self.supervisor())
 
     def template(self) -> int:
-        """The process id of the one template that its supervisor has started."""
-        supervisor = self.supervisor()
-        (found,) = (pid for pid in self.processes() if _parent(pid) == supervisor)
-        return found
+        """That of its one template."""
+        return self._child_of(self.seed())
 
     def processes(self) -> list[int]:
         """All that run and come from it, itself included."""
         pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
         return [pid for pid in pids if self._mark in _bytes(pid, "environ").split(b"\0")]
 
-    def left(self, within: float = 5.0) -> list[str]:
+    def left(self, within: float = 5.0, *, expected: int = 0) -> list[str]:
         """What is left of it so many seconds later: processes, private directories, shared memory."""
         end = time.monotonic() + within
-        while self._left() and time.monotonic() < end:
+        while len(self._left()) > expected and time.monotonic() < end:
             time.sleep(0.01)
         return self._left()
 
@@ -148,6 +149,10 @@ class Program:
             self._process.poll()
         self._process.wait()
         shutil.rmtree(self._temporary)
+
+    def _child_of(self, parent: int) -> int:
+        (found,) = (pid for pid in self.processes() if _parent(pid) == parent)
+        return found
 
     def _left(self) -> list[str]:
         processes = [f"{pid} {_command(pid)}" for pid in self.processes()]

@@ -12,9 +12,8 @@ import pytest
 
 from fchains import use_runner
 from fchains_local.runner import LocalRunner
-from fchains_local.segments import SegmentPool
 from tests.local.leftovers import become, folder, nothing_left, replicas, resident, segments, shared
-from tests.local.workload import Bytes, digest_of, returned
+from tests.local.workload import Bytes, digest_of, returned, trim, trimmed
 
 __all__ = ["folder"]
 
@@ -53,37 +52,41 @@ async def _seen_by_both(size: int, least: int) -> set[int]:
     return pids
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shared memory that is idle is given back at once."""
-    monkeypatch.setattr("fchains_local.segments._IDLE_SECONDS", 0.1)
-    assert SegmentPool.__init__.__kwdefaults__ is not None
-    monkeypatch.setitem(SegmentPool.__init__.__kwdefaults__, "idle_seconds", 0.1)
-
-
 async def test_arrays_of_100_mb_go_to_two_replicas_and_back_and_leave_no_memory(folder: Path) -> None:
-    with nothing_left(folder):
-        async with use_runner(LocalRunner()):
-            await _there_and_back(MEGABYTE, 0)
-            gc.collect()
-            before = resident()
-            assert len(await _seen_by_both(100 * 1000 * 1000, 4)) == 2
-            gc.collect()
-            await become(lambda: resident() - before < 30 * MEGABYTE, "the process lets go of their memory")
-            for pid in replicas():
-                await become(lambda pid=pid: resident(pid) < 150 * MEGABYTE, "replicas let go of it")
-            assert segments() > 0, "large values go through shared memory"
+    gc.collect()
+    gc.disable()  # memory must not wait for the cycle collector
+    try:
+        with nothing_left(folder):
+            async with use_runner(LocalRunner()):
+                await _there_and_back(MEGABYTE, 0)
+                before = resident()
+                assert len(await _seen_by_both(100 * 1000 * 1000, 2)) == 2
+                assert segments() > 0, "large values go through shared memory"
+                await become(
+                    lambda: resident() - before < 30 * MEGABYTE, "the process lets go of their memory"
+                )
+                await become(
+                    lambda: all(resident(pid) < 150 * MEGABYTE for pid in replicas()),
+                    "the replicas let go of it",
+                )
+    finally:
+        gc.enable()
 
 
-async def test_idle_shared_memory_is_given_back(folder: Path, impatient: None) -> None:
+async def test_shared_memory_that_is_idle_is_given_back_by_both_sides(folder: Path) -> None:
     with nothing_left(folder):
         async with use_runner(LocalRunner()):
-            assert len(await _seen_by_both(20 * MEGABYTE, 2)) == 2
-            here, *there = [0, *replicas()]
-            assert shared(here) + sum(map(shared, there)) > 20 * MEGABYTE
-            for pid in (here, *there):
-                await become(lambda pid=pid: shared(pid) < MEGABYTE, f"{pid or 'the parent'} gives its memory back")
-            assert await _there_and_back(20 * MEGABYTE, 1) in there
+            pids = await _seen_by_both(20 * MEGABYTE, 2)
+            assert len(pids) == 2
+            assert shared() > 40 * MEGABYTE
+            await become(lambda: trim() == 0, "nothing of this process is in use")
+            left = set(pids)
+            while left:
+                pid, size = await trimmed.remote()
+                if not size:
+                    left.discard(pid)
+            await become(lambda: shared() < MEGABYTE, "the memory is gone")
+            assert await _there_and_back(20 * MEGABYTE, 1) in pids
 
 
 async def test_many_values_of_a_megabyte_are_in_flight_at_once(folder: Path) -> None:

@@ -173,4 +173,4 @@ def test_a_forked_child_that_lives_on_keeps_nothing_of_a_killed_program(programs
     while not program.said:
         program.until()
     program.kill()
-    assert len(program.left(within=3.0)) == 1
+    assert len(program.left(expected=1)) == 1

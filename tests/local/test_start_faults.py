@@ -136,7 +136,7 @@ def test_a_supervisor_whose_successor_cannot_start_is_succeeded_later(
 ) -> None:
     with local_block(tmp_path) as block:
         before = victim.remote("nothing").result(timeout=LIMIT)
-        disk = FullDisk(monkeypatch, tries=2)
+        disk = FullDisk(monkeypatch, tries=1)
         (supervisor,) = block.processes() & set(children(os.getpid()))
         os.kill(supervisor, signal.SIGKILL)
         until(lambda: disk.tries <= 0)

@@ -39,8 +39,7 @@ pytestmark = [
 
 STREAMS = 500
 ENDLESS = 1 << 40
-WINDOW_ITEMS = 16
-WINDOW_BYTES = 1 << 20
+WINDOW = 16
 
 
 class Held:
@@ -137,25 +136,21 @@ LEAVE: list[Callable[[Stream[int]], Coroutine[Any, Any, None]]] = [
 ]
 
 
-async def test_five_hundred_streams_left_one_after_another_or_many_at_once_leave_nothing(folder: Path) -> None:
+async def test_five_hundred_streams_left_one_after_another_or_many_at_once_leave_nothing(
+    folder: Path,
+) -> None:
     with nothing_left(folder):
         async with use_runner(LocalRunner()):
             state = Held(folder)
             await state.look()
             for number in range(STREAMS // 2):
-                stream = (counter, counter_sync)[number % 2].remote(ENDLESS)
-                await LEAVE[number % len(LEAVE)](stream)
-                del stream
+                await LEAVE[number % len(LEAVE)]((counter, counter_sync)[number % 2].remote(ENDLESS))
             await state.check()
             # One slot: most of them have not begun when they are left.
             for _ in range(5):
                 streams = [(counter, counter_sync)[n % 2].remote(ENDLESS) for n in range(STREAMS // 10)]
-                for number, stream in enumerate(streams):
-                    if number < len(LEAVE):
-                        await LEAVE[number](stream)
-                    elif number % 2:
-                        stream.cancel()
-                del streams, stream
+                while streams:
+                    await LEAVE[len(streams) % len(LEAVE)](streams.pop(0))
                 await state.check()
 
 
@@ -186,14 +181,15 @@ async def test_slow_readers_pause_their_writers_at_a_window(folder: Path, tmp_pa
             large = [written.remote(str(tmp_path / f"large{n}"), 300_000) for n in range(5)]
             for stream in (*small, *large):
                 assert len(await anext(stream)) in (10, 300_000)
-            await become(lambda: _sizes(tmp_path, "small") == [WINDOW_ITEMS] * 40, "all windows are full")
-            # The item that passes a megabyte is the last one to go.
-            await become(lambda: _sizes(tmp_path, "large") == [4] * 5, "all windows are full")
+            # Each reader has taken one item, and may have said so already.
+            await become(lambda: set(_sizes(tmp_path, "small")) <= {WINDOW, WINDOW + 1}, "all windows are full")
+            await become(lambda: set(_sizes(tmp_path, "large")) <= {3, 4}, "a megabyte is on its way in each")
             for _ in range(100):
                 await anext(small[0])
-            await become(lambda: _sizes(tmp_path, "small")[0] >= 100, "the writer goes on")
-            assert _sizes(tmp_path, "small")[0] <= 101 + WINDOW_ITEMS
-            assert max(_sizes(tmp_path, "small")[1:]) <= WINDOW_ITEMS + 1
+            await become(lambda: _sizes(tmp_path, "small")[0] >= 101, "the writer goes on")
+            assert _sizes(tmp_path, "small")[0] <= 101 + WINDOW
+            assert set(_sizes(tmp_path, "small")[1:]) <= {WINDOW, WINDOW + 1}
+            assert set(_sizes(tmp_path, "large")) <= {3, 4}
             for stream in (*small, *large):
                 await stream.aclose()
 
@@ -227,7 +223,7 @@ async def test_streams_passed_to_calls_are_closed_however_the_calls_end(folder: 
             await state.look()
             finished = [Source() for _ in range(50)]
             assert sum(await gather(*(first_of.remote(each.items(), 30) for each in finished))) == 50 * 30
-            assert max(each.read for each in finished) <= 30 + WINDOW_ITEMS + 2
+            assert max(each.read for each in finished) <= 30 + WINDOW + 2
             left = [Source() for _ in range(50)]
             calls = [first_of.remote(each.items(), ENDLESS) for each in left]
             await become(lambda: all(each.read > 50 for each in left), "all are read")
@@ -270,16 +266,23 @@ async def test_the_death_of_a_writer_comes_after_its_items(folder: Path, journal
 
 async def _collect(stream: Stream[int], items: list[int]) -> None:
     async for item in stream:
-        items.append(item)
+        items.append(item)  # noqa: PERF401 - what came before the error counts
 
 
-async def test_a_stream_passed_by_a_replica_that_dies_never_looks_complete(folder: Path, journal: Path) -> None:
+async def _five() -> AsyncIterator[int]:
+    for item in range(5):
+        yield item
+
+
+async def test_a_stream_passed_by_a_replica_that_dies_never_looks_complete(
+    folder: Path, journal: Path
+) -> None:
     with nothing_left(folder):
         async with use_runner(LocalRunner()):
             for _ in range(3):
                 with pytest.raises(WorkerLost, match="SIGKILL"):
                     await passes_on.remote(10)
-            assert await listens.remote(iter(range(5))) == 5
+            assert await listens.remote(_five()) == 5
             heard = journal / "heard"
             await become(lambda: len(heard.read_text().splitlines()) == 4, "all readers have ended")
     assert "complete after 10" not in heard.read_text()

@@ -2,9 +2,13 @@
 
 import os
 import signal
+import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from fchains_local.programs import program as command_of
 from tests.local.programs import Programs
 
 pytestmark = pytest.mark.slow
@@ -159,7 +163,8 @@ def test_calls_that_wait_for_a_replica_outlive_the_supervisor(programs: Programs
     assert "a new one is started" in program.err
 
 
-def test_a_killed_template_is_replaced(programs: Programs) -> None:
+@pytest.mark.parametrize("which", ["template", "seed"])
+def test_a_killed_template_is_replaced(programs: Programs, which: str) -> None:
     program = programs.script("""\
         import os
         from fchains import chainlet, use_runner
@@ -181,7 +186,7 @@ def test_a_killed_template_is_replaced(programs: Programs) -> None:
         """)
     program.until("ready")
 
-    os.kill(program.template(), signal.SIGKILL)
+    os.kill(program.template() if which == "template" else program.seed(), signal.SIGKILL)
     program.until_err("replica meets-0 was killed by SIGKILL")
     program.say("killed")
 
@@ -227,3 +232,12 @@ def test_calls_go_on_while_the_supervisor_is_stopped(programs: Programs) -> None
         os.kill(supervisor, signal.SIGCONT)
     program.ends_well()
     assert program.err == ""
+
+
+def test_a_template_that_nobody_waits_for_any_more_ends_in_silence(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.close()
+        command = command_of("fchains_local.template", str(os.getpid()), str(theirs.fileno()), str(tmp_path))
+        ended = subprocess.run(command, capture_output=True, pass_fds=[theirs.fileno()], check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import hashlib
 import os
 import time
@@ -14,6 +15,7 @@ import numpy as np
 
 from fchains import Retry, chainlet, current_call
 from fchains.calls.portal import portal
+from fchains_local.segments import SegmentPool
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -218,7 +220,22 @@ def digest_of(data: Bytes) -> str:
     return hashlib.blake2b(data.data).hexdigest()
 
 
-@chainlet(replicas=2, memory="4GiB")
+def trim() -> int:
+    """Give back the shared memory of this process that nobody reads; the bytes that stay."""
+    pools = [each for each in gc.get_objects() if type(each) is SegmentPool]
+    for pool in pools:
+        pool.idle_seconds = 0.0
+        while pool.trim():
+            pass
+    return sum(pool.size for pool in pools)
+
+
+@chainlet(replicas=2, memory="4GiB", group="large")
+def trimmed() -> tuple[int, int]:
+    return os.getpid(), trim()
+
+
+@chainlet(replicas=2, memory="4GiB", group="large")
 def returned(data: Bytes) -> tuple[Bytes, str, bool, int]:
     """The same content, its digest here, whether it could be written to, and where that was."""
     writable = bool(data.flags.writeable)
