@@ -114,6 +114,7 @@ class Pool:
         self._remotes[remote.name] = remote
         self._router.targets.append(remote)
         self._moved()
+        self._share_with(remote)
 
     def start_failed(self, replica: str, failing: Failing) -> None:
         """A replica did not come up: those who wait for one hear why."""
@@ -134,10 +135,12 @@ class Pool:
         if remote in self._router.targets:
             self._router.targets.remove(remote)
         if stuck:
-            remote.recall()
-            self._loop.call_later(RECALL_SECONDS, self._release, remote, True)
+            for transfer in list(self._transfers):
+                if transfer.remote is remote:
+                    transfer.recall()
+            self._loop.call_later(RECALL_SECONDS, self._give_up, remote)
         else:
-            self._release(remote, False)
+            self._release(remote)
         self._moved()
 
     def gone(self, replica: str, why: str) -> None:
@@ -199,7 +202,7 @@ class Pool:
     def settled(self, remote: Remote) -> None:
         """Calls in a replica have ended, or it is lost."""
         if remote.retired:
-            self._release(remote, False)
+            self._release(remote)
         self._moved()
 
     # What its transfers say.
@@ -223,7 +226,7 @@ class Pool:
         if not self._transfers:
             self._quiet.set()
         if remote is not None and remote.retired:
-            self._release(remote, False)
+            self._release(remote)
         if len(self._router.held):
             self._hand_out()
 
@@ -253,10 +256,30 @@ class Pool:
     def _closed_outcome(self, chainlet: str) -> Failed:
         return failed(FailureKind.NOT_DEPLOYED, NotDeployed(f"{chainlet}: the deployment is closed"))
 
-    def _release(self, remote: Remote, stuck: bool) -> None:
+    def _give_up(self, remote: Remote) -> None:
+        """A stuck replica has had its time: what it has not begun counts no more, and is sent again."""
+        remote.given_up = True
+        self._release(remote)
+
+    def _release(self, remote: Remote) -> None:
         """Say that nothing from here is unfinished in a retired replica, once that is so."""
-        if not any(t.remote is remote and (t.accepted or not stuck) for t in self._transfers):
+        if not any(t.remote is remote and (t.accepted or not remote.given_up) for t in self._transfers):
             self._tell(Released(remote.name))
+
+    def _share_with(self, newcomer: Remote) -> None:
+        """Take back what waits in busy replicas, as far as a new one has room for it.
+
+        Clients that found the same replica free at the same moment have sent it too much.
+        """
+        executes = {name: Room.of(member).executes for name, member in self.members.items()}
+        room = dict(executes)
+        for transfer in list(self._transfers):
+            name, remote = transfer.chainlet, transfer.remote
+            if remote is None or remote is newcomer or transfer.accepted or not room[name]:
+                continue
+            if remote.load(name) > executes[name]:
+                room[name] -= 1
+                transfer.recall()
 
     def _moved(self) -> None:
         """Something has changed: hand out what has room now, and say what has none."""

@@ -51,6 +51,8 @@ class Remote:
         self.name = opened.replica
         self.pid = opened.pid
         self.retired = False
+        self.given_up = False
+        """It is stuck, and what it has not begun has been sent elsewhere, or will be when it is dead."""
         self._address = opened.address
         self._row = opened.row
         self._members = members
@@ -83,12 +85,6 @@ class Remote:
                 self._connect(), self._loop, self._members, self._on_lost, self._segments
             )
         return self._connection.send(invocation, reply)
-
-    def recall(self) -> None:
-        """Take back what it has not begun."""
-        for sent in list(self._connection.calls.values()) if self._connection is not None else ():
-            if not sent.accepted:
-                sent.recall()
 
     def blocking(self, where: str) -> None:
         """Its event loop is blocked there, or no longer."""

@@ -30,6 +30,7 @@ class LocalTransfer(Transfer):
         self.remote: Remote | None = None
         self._sent: Sent | None = None
         self._over = False
+        self._recalled = False
         self._wanted = True
 
     @property
@@ -70,6 +71,12 @@ class LocalTransfer(Transfer):
             self.pool.later(patience + grace, self._look)
         self.pool.ended(self, self.remote)
 
+    def recall(self) -> None:
+        """Ask for it back, unless its user code has begun."""
+        if self._sent is not None and self._wanted:
+            self._recalled = True
+            self._sent.recall()
+
     def cancel_there(self) -> None:
         """Stop its work, and still hear of its end."""
         if self._sent is not None:
@@ -94,7 +101,8 @@ class LocalTransfer(Transfer):
         """The replica did not take it, or gave it back."""
         self._sent = self.remote = None
         if self._wanted:
-            self.refusals += 1
+            self.refusals += not self._recalled
+            self._recalled = False
             self.pool.again(self)
         else:
             self._over = True

@@ -77,9 +77,11 @@ class Killer:
 
     def _run(self) -> None:
         stopped: list[tuple[float, int]] = []
-        template_at = time.monotonic() + TEMPLATE_SECONDS / 2
-        while not self._over.wait(KILL_SECONDS):
+        due = time.monotonic()
+        template_at = due + TEMPLATE_SECONDS / 2
+        while not self._over.wait(max(0.0, due - time.monotonic())):
             now = time.monotonic()
+            due = max(due + KILL_SECONDS, now)
             while stopped and stopped[0][0] <= now:
                 _signal(stopped.pop(0)[1], signal.SIGKILL)
             there = replicas()
