@@ -194,6 +194,8 @@ class Hears:
     def ended(self, chainlet: str, call: str) -> None:
         self.over.set()
 
+    def blocking(self, where: str) -> None: ...
+
     def stuck(self, why: str) -> None: ...
 
 

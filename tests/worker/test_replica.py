@@ -26,6 +26,8 @@ class Events:
     def ended(self, chainlet: str, call: str) -> None:
         self.ended_calls.append(call)
 
+    def blocking(self, where: str) -> None: ...
+
     def stuck(self, why: str) -> None:
         self.stuck_for.append(why)
 
