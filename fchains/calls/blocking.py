@@ -82,6 +82,8 @@ def rewrite(line: str) -> str | None:
         tree = ast.parse(f"{line} pass" if line.endswith(":") else line)
     except SyntaxError:
         return None
+    if not tree.body:  # the source is not at hand
+        return None
     if isinstance(tree.body[0], ast.For):
         return f"async {line}"
     changed = _Awaiting().visit(tree)

@@ -130,8 +130,15 @@ class ChainKeeper:
 
     async def launch(self, process: ReplicaProcess) -> None:
         group = process.group
+        if self.closing:  # a template would be made that nobody ends
+            raise SetupError(_GIVEN_UP)
+        limit = group.startup_timeout
         try:
-            template = await self._template(group.env)
+            async with asyncio.timeout(limit):
+                template = await asyncio.shield(self._template(group.env))
+        except TimeoutError as error:
+            text = f"importing the modules of {self.spec.chain} took longer than startup_timeout, {limit:g} s"
+            raise SetupError(text) from error
         except asyncio.CancelledError as error:
             raise SetupError(_GIVEN_UP) from error
         request = {
@@ -242,6 +249,9 @@ class ChainKeeper:
         for process in self._processes():
             if process.stage is Stage.READY and not process.retired:
                 link.send(self._keeper(process).opened(process))
+        for keeper in self._keepers.values():
+            if keeper.stopped is not None:
+                link.send(keeper.stopped)
 
     def _leave(self, link: ControlLink) -> None:
         self._clients.pop(link, None)

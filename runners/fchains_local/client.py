@@ -57,6 +57,8 @@ class Client:
         self._on_lost = on_lost
         self._link: ControlLink | None = None
         self._unsaid: list[Message] = []
+        self.served = False
+        """Whether a replica has ever been ready."""
         self._leaving = False
         self._left = asyncio.Event()
         self._groups_of: dict[str, Pool] = {}
@@ -94,6 +96,7 @@ class Client:
             case Coming(label, replica):
                 self._in(replica, label).coming(replica)
             case Opened(label, replica):
+                self.served = True
                 pool = self._in(replica, label)
                 pool.opened(self._remote(message, pool))
             case StartFailed(label, replica, failure, stopped):

@@ -71,14 +71,17 @@ class LocalDeployment(Deployment):
         self._stopped = asyncio.Event()
         self._closing = False
         self._deaths = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        """Of supervisors in a row that no replica has become ready under, the first one aside."""
+        self._dead: Life | None = None
+        """Whose supervisor has died, while nobody has taken over."""
+        self._successor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Check that everything can travel and has its place, then start the supervisor.
 
         Raises:
             DefinitionError: a function cannot travel to another process.
-        DeployError: the machine has no room for its files or processes.
+            DeployError: the machine has no room for its files or processes.
             FchainsError: a GPU, a volume or an environment variable cannot be had as it is asked for.
         """
         self._shipment = await asyncio.to_thread(pack, self._chain)
@@ -111,7 +114,8 @@ class LocalDeployment(Deployment):
 
     async def aclose(self, *, drain: bool = True) -> None:
         if drain:
-            await self._life.client.drained()
+            while not self._life.client.idle:  # its successor takes over what waits when a supervisor dies
+                await self._life.client.drained()
         else:
             for pool in self._life.client.pools.values():
                 pool.cancel_all()
@@ -122,8 +126,9 @@ class LocalDeployment(Deployment):
 
     async def _end(self, *, cancel: bool) -> None:
         self._closing = True
-        for task in self._tasks:
-            task.cancel()
+        if self._successor is not None:
+            self._successor.cancel()
+            await asyncio.wait([self._successor])
         self._life.client.close()
         await self._life.stop(cancel=cancel, stopped=self._stopped)
         for host in self._hosts:
@@ -158,10 +163,10 @@ class LocalDeployment(Deployment):
         session = self._chain.nested or ChainSession(self._chain, lambda: self)
         for host in self._hosts:
             await host.aclose()
-        self._hosts = [
-            await FakeHost.open(self._chain, self._chain.fakes[name], session, life.folder)
-            for name in self._fakes
-        ]
+        self._hosts = []
+        for name in self._fakes:  # one by one, so that all that are open are closed when the next fails
+            fake = self._chain.fakes[name]
+            self._hosts.append(await FakeHost.open(self._chain, fake, session, life.folder))
         for host in self._hosts:
             life.client.tell(Hosted(host.label, host.replica, host.address))
 
@@ -182,25 +187,23 @@ class LocalDeployment(Deployment):
         if self._closing or life is not self._life:
             self._stopped.set()
             return
-        task = asyncio.get_running_loop().create_task(self._succeed(life))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._dead = life
+        if self._successor is None:
+            self._successor = asyncio.get_running_loop().create_task(self._succeed())
 
-    async def _succeed(self, dead: Life) -> None:
+    async def _succeed(self) -> None:
         """The supervisor has died, and its replicas with it: another one takes over what waits."""
-        why = await dead.how_it_ended()
-        logger.error("the supervisor of %s %s; a new one is started", self._chain.name, why)
-        while not await self._is_replaced(dead, why):
-            dead = self._life
-            await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _is_replaced(self, dead: Life, why: str) -> bool:
-        try:
-            await self._replace(dead, why)
-        except Exception as error:
-            logger.error("the new supervisor of %s cannot be started: %s", self._chain.name, error)
-            return False
-        return True
+        while (dead := self._dead) is not None:
+            self._dead = None
+            why = await dead.how_it_ended()
+            logger.error("the supervisor of %s %s; a new one is started", self._chain.name, why)
+            try:
+                await self._replace(dead, why)
+            except Exception as error:
+                logger.error("the new supervisor of %s cannot be started: %s", self._chain.name, error)
+                await asyncio.sleep(PAUSE_SECONDS)
+                self._dead = self._life
+        self._successor = None
 
     async def _replace(self, dead: Life, why: str) -> None:
         _end_orphans(dead)
@@ -209,7 +212,7 @@ class LocalDeployment(Deployment):
             life.client.pools[label].adopt(pool.take_held())
             pool.fail_all(f"was lost: the supervisor {why}")
         await dead.aclose()
-        self._deaths += 1
+        self._deaths = 1 if dead.client.served else self._deaths + 1
         await asyncio.sleep(PAUSE_SECONDS * (2 ** min(self._deaths - 1, 6) - 1))
         await self._go(life)
 

@@ -18,6 +18,9 @@ from fchains_local.spec import GroupSpec
 
 logger = logging.getLogger(__name__)
 
+MOST_TEMPLATES_LOST = 20
+"""Starts in a row that may end with their template before that counts as a failure of theirs."""
+
 SETTLE_SECONDS = 0.02
 """How long clients get to hand calls to a new replica, and to say so.
 
@@ -71,6 +74,9 @@ class GroupKeeper:
         self.spec = spec
         self.fleet = Fleet(spec.label, Bounds(spec.smallest, spec.largest), spec.scaledown_window)
         self.processes: dict[str, ReplicaProcess] = {}
+        self.stopped: StartFailed | None = None
+        """Why no further replica is started, if so."""
+        self._templates_lost = 0
         self._ground = ground
         self._loop = asyncio.get_running_loop()
         self._settled_at = 0.0
@@ -95,7 +101,9 @@ class GroupKeeper:
 
     def is_ready(self, process: ReplicaProcess) -> None:
         """A replica's setup succeeded."""
+        self._templates_lost = 0
         self.fleet.ready(process.name)
+        self.stopped = None
         self._ground.tell_all(self.opened(process))
         self._settled_at = self._loop.time() + SETTLE_SECONDS
         self._loop.call_at(self._settled_at, self.look)
@@ -107,7 +115,9 @@ class GroupKeeper:
     def start_failed(self, name: str, failure: str) -> None:
         """A replica did not come up."""
         self.fleet.failed(name, time.monotonic())
-        self._ground.tell_all(StartFailed(self.spec.label, name, failure, self.fleet.stopped))
+        message = StartFailed(self.spec.label, name, failure, self.fleet.stopped)
+        self.stopped = message if message.stopped else None
+        self._ground.tell_all(message)
         self.look()
 
     def replace(self, process: ReplicaProcess, why: str, *, stuck: bool) -> None:
@@ -131,11 +141,21 @@ class GroupKeeper:
         """The process of a replica has ended."""
         known = self.fleet.phases.get(process.name)
         self.processes.pop(process.name, None)
-        if known is Phase.STARTING and not process.bereft:
+        if known is Phase.STARTING and not self._lost_template(process):
             error = SetupError(f"replica {process.name} {why} while it was starting")
             self.start_failed(process.name, failure_text(failure_of(error)))
             return
         self._lost(process.name, why)
+
+    def _lost_template(self, process: ReplicaProcess, error: Exception | None = None) -> bool:
+        """Whether it did not come up because its template has ended: the next one comes from another.
+
+        That is no fault of its own, unless it happens again and again.
+        """
+        if not process.bereft and not isinstance(error, ConnectionError):
+            return False
+        self._templates_lost += 1
+        return self._templates_lost <= MOST_TEMPLATES_LOST
 
     def _lost(self, name: str, why: str) -> None:
         self.fleet.gone(name)
@@ -152,14 +172,17 @@ class GroupKeeper:
             self._ground.spawn(self._bring_up(name))
 
     async def _bring_up(self, name: str) -> None:
-        process = self.processes[name] = self._ground.prepare(self, name)
+        process: ReplicaProcess | None = None
         try:
+            process = self.processes[name] = self._ground.prepare(self, name)
             await self._ground.launch(process)
         except Exception as error:
-            self.processes.pop(name)
-            self._ground.clear(process)
+            if process is not None:
+                process.kill("was given up: it could not be started")
+                self.processes.pop(name)
+                self._ground.clear(process)
             logger.debug("%s did not start", name, exc_info=True)
-            if process.bereft:  # that was no fault of its own: the next one comes from another template
+            if process is not None and self._lost_template(process, error):
                 self._lost(name, "was not started: its template has ended")
                 return
             text = f"replica {name} could not be started: {error}"

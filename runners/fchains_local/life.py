@@ -17,7 +17,7 @@ from fchains_local.segments import SegmentPool
 from fchains_local.spec import Spec
 
 STOP_SECONDS = 60.0
-"""How long a supervisor gets to end its replicas before it is killed."""
+"""How long a supervisor gets to end its replicas before nobody waits for it any more."""
 
 
 class Life:
@@ -54,7 +54,9 @@ class Life:
         """
         width = max(len(members) for members in self._groups.values())
         Board.create(self.folder.file("board"), ROWS, width).close()
-        self.folder.file("shipment").write_bytes(shipment)
+        file = self.folder.file("shipment")
+        file.touch(mode=0o600)
+        file.write_bytes(shipment)
         sock = self._overseer.keep(spec)
         self._process = self._overseer.process
         await self.client.connect(sock)

@@ -62,7 +62,8 @@ class Pool:
         self._remotes: dict[str, Remote] = {}
         self._coming: set[str] = set()
         self._failing: Failing | None = None
-        self._transfers: set[LocalTransfer] = set()
+        self._transfers: dict[LocalTransfer, None] = {}
+        """Those that have not ended, the oldest first."""
         self._told = 0
         self._timer: asyncio.TimerHandle | None = None
         self._reporting = False
@@ -88,7 +89,7 @@ class Pool:
     def send(self, invocation: Invocation, reply: Reply) -> LocalTransfer:
         """Send an invocation, or hold it, or refuse it."""
         transfer = LocalTransfer(invocation, reply, self)
-        self._transfers.add(transfer)
+        self._transfers[transfer] = None
         refusal = self._refusal(transfer)
         if refusal is not None:
             self._loop.call_soon(transfer.finish, refusal)
@@ -120,9 +121,7 @@ class Pool:
         """A replica did not come up: those who wait for one hear why."""
         self._coming.discard(replica)
         self._failing = failing
-        if not self.any_open:
-            for transfer in self._router.take_all():
-                transfer.finish(Failed(FailureKind.SETUP, failing.failure))
+        self._fail_held(failing)
         self._moved()
 
     def retired(self, replica: str, *, stuck: bool) -> None:
@@ -135,7 +134,7 @@ class Pool:
         if remote in self._router.targets:
             self._router.targets.remove(remote)
         if stuck:
-            for transfer in list(self._transfers):
+            for transfer in reversed(list(self._transfers)):  # each that comes back becomes the first in line
                 if transfer.remote is remote:
                     transfer.recall()
             self._loop.call_later(RECALL_SECONDS, self._give_up, remote)
@@ -171,14 +170,17 @@ class Pool:
     def take_held(self) -> list[LocalTransfer]:
         """The calls that wait for room, in order; they are no longer this pool's."""
         held = self._router.take_all()
-        self._transfers.difference_update(held)
+        for transfer in held:
+            self._transfers.pop(transfer, None)
+        if not self._transfers:
+            self._quiet.set()
         return held
 
     def adopt(self, transfers: list[LocalTransfer]) -> None:
         """Hold calls of the pool before this one."""
         for transfer in transfers:
             transfer.pool = self
-            self._transfers.add(transfer)
+            self._transfers[transfer] = None
         self._router.put_back(transfers)
         self._moved()
 
@@ -222,7 +224,7 @@ class Pool:
 
     def ended(self, transfer: LocalTransfer, remote: Remote | None) -> None:
         """A call is over, as far as this process is concerned."""
-        self._transfers.discard(transfer)
+        self._transfers.pop(transfer, None)
         if not self._transfers:
             self._quiet.set()
         if remote is not None and remote.retired:
@@ -281,8 +283,16 @@ class Pool:
                 room[name] -= 1
                 transfer.recall()
 
+    def _fail_held(self, failing: Failing) -> None:
+        """Where no replica is left that could take them, say why to those that wait."""
+        if not self.any_open:
+            for transfer in self._router.take_all():
+                transfer.finish(Failed(FailureKind.SETUP, failing.failure))
+
     def _moved(self) -> None:
         """Something has changed: hand out what has room now, and say what has none."""
+        if self._failing is not None and self._failing.stopped:
+            self._fail_held(self._failing)
         known = len(self._coming) + sum(1 for remote in self._router.targets if remote.open)
         can_come = self._failing is None and known < self._router.bounds.max
         self._router.may_grow = bool(self._coming) or can_come or not self._router.targets

@@ -36,6 +36,7 @@ class Supervisor:
         self._files: list[int] = []
         self._chains: dict[asyncio.Task[None], socket.socket] = {}
         self._over = asyncio.Event()
+        self._parent: int | None = None
         self._last = False
 
     async def run(self, parent: int) -> None:
@@ -49,7 +50,8 @@ class Supervisor:
         loop.add_reader(self._sock, self._readable)
         if hasattr(os, "pidfd_open"):  # a forked child of the parent may hold the other ends of the sockets
             with contextlib.suppress(OSError):
-                loop.add_reader(os.pidfd_open(parent), self._abandon)
+                self._parent = os.pidfd_open(parent)
+                loop.add_reader(self._parent, self._abandon)
         await self._over.wait()
 
     def _readable(self) -> None:
@@ -85,6 +87,8 @@ class Supervisor:
 
     def _abandon(self) -> None:
         """The parent is gone, whoever holds its ends of the connections."""
+        if self._parent is not None:  # it stays readable: the loop would do nothing else
+            asyncio.get_running_loop().remove_reader(self._parent)
         for sock in (self._sock, *self._chains.values()):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

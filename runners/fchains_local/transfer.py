@@ -68,7 +68,7 @@ class LocalTransfer(Transfer):
         grace = self.pool.members[self.chainlet].options.grace
         patience = 0.0 if timed_out else self.invocation.budget
         if patience is not None:
-            self.pool.later(patience + grace, self._look)
+            self.pool.later(patience + max(grace, ANSWER_SECONDS), self._look)
         self.pool.ended(self, self.remote)
 
     def recall(self) -> None:

@@ -54,6 +54,7 @@ class Replica:
         self.retired = False
         self.given_up = False
         self.calls: list[Sent] = []
+        self.ids: list[str] = []
 
     @property
     def open(self) -> bool:
@@ -63,6 +64,7 @@ class Replica:
         return sum(not sent.finished for sent in self.calls)
 
     def send(self, invocation: Invocation, reply: Any) -> Sent:
+        self.ids.append(invocation.id)
         self.calls.append(Sent(reply))
         return self.calls[-1]
 
@@ -230,3 +232,47 @@ async def test_a_closed_pool_refuses_what_waits_and_what_comes() -> None:
     await turn()
     assert waiting.failed is late.failed is FailureKind.NOT_DEPLOYED
     await desk.pool.drained()
+
+
+async def test_calls_that_a_stuck_replica_gives_back_keep_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recalled: list[Sent] = []
+
+    def recall(sent: Sent) -> None:
+        recalled.append(sent)
+
+    monkeypatch.setattr(Sent, "recall", recall)
+    desk = Desk()
+    desk.pool.bound(1, 1)
+    stuck = desk.open("work-0")
+    for _ in range(5):
+        desk.call()
+    stuck.calls[0].accept()
+    desk.pool.retired("work-0", stuck=True)
+    for sent in recalled:
+        if not sent.accepted:
+            sent.reply.refused()
+    assert desk.open("work-1").ids == ["c2", "c3", "c4", "c5"]
+
+
+async def test_calls_that_wait_behind_the_last_replica_hear_why_no_other_follows() -> None:
+    desk = Desk()
+    desk.pool.bound(0, 2)
+    desk.open("work-0")
+    callers = [desk.call() for _ in range(6)]
+    desk.pool.start_failed("work-1", Failing(failure_of(SetupError("no weights")), stopped=True))
+    assert not any(caller.failed for caller in callers)
+    desk.pool.gone("work-0", "was killed")
+    assert [caller.failed for caller in callers] == [None] * 3 + [FailureKind.SETUP] * 3
+
+
+async def test_who_waits_for_a_pool_to_drain_hears_that_another_took_its_calls() -> None:
+    desk, next_desk = Desk(), Desk()
+    desk.call()
+    draining = asyncio.ensure_future(desk.pool.drained())
+    await turn()
+    next_desk.pool.adopt(desk.pool.take_held())
+    await asyncio.wait_for(draining, 1)
+    assert desk.pool.idle
+    assert not next_desk.pool.idle

@@ -182,7 +182,9 @@ async def test_slow_readers_pause_their_writers_at_a_window(folder: Path, tmp_pa
             for stream in (*small, *large):
                 assert len(await anext(stream)) in (10, 300_000)
             # Each reader has taken one item, and may have said so already.
-            await become(lambda: set(_sizes(tmp_path, "small")) <= {WINDOW, WINDOW + 1}, "all windows are full")
+            await become(
+                lambda: set(_sizes(tmp_path, "small")) <= {WINDOW, WINDOW + 1}, "all windows are full"
+            )
             await become(lambda: set(_sizes(tmp_path, "large")) <= {3, 4}, "a megabyte is on its way in each")
             for _ in range(100):
                 await anext(small[0])
