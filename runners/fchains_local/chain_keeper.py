@@ -297,15 +297,22 @@ class ChainKeeper:
         return task
 
     async def _make_template(self, env: dict[str, str]) -> TemplateClient:
+        """Start a template; once more where it ended together with the seed, which is none of its fault."""
+        seed = self._seed if self._seed is not None and self._seed.alive else None
         template = TemplateClient(
             Path(self.spec.shipment),
             {**self.spec.environment, **env},
-            self._seed,
+            seed,
             folder=self.spec.working_directory,
             on_exited=self._exited,
             on_unsafe=lambda why: self.notice(logging.WARNING, why),
         )
-        await template.start()
+        try:
+            await template.start()
+        except SetupError:
+            if seed is None or seed.alive:
+                raise
+            return await self._make_template(env)
         return template
 
     def _exited(self, pid: int, status: int) -> None:

@@ -71,7 +71,7 @@ class LocalDeployment(Deployment):
         self._stopped = asyncio.Event()
         self._closing = False
         self._deaths = 0
-        """Of supervisors in a row that no replica has become ready under, the first one aside."""
+        """Supervisors that have died in a row; only under the first of them any replica became ready."""
         self._dead: Life | None = None
         """Whose supervisor has died, while nobody has taken over."""
         self._successor: asyncio.Task[None] | None = None

@@ -83,6 +83,11 @@ class Seed:
         self._grown: dict[int, Seedling] = {}
         self._loop.add_reader(sock, self._readable)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can fork."""
+        return self._sock is not None
+
     def suits(self, environment: Mapping[str, str]) -> bool:
         """Whether a template with these environment variables can be forked, and need not be started."""
         if self._sock is None:

@@ -20,7 +20,7 @@ import pytest
 
 from fchains import Call, CallCancelled, WorkerLost, use_runner
 from fchains_local.runner import LocalRunner
-from tests.local.leftovers import folder, nothing_left, replicas
+from tests.local.leftovers import children, folder, nothing_left, replicas
 from tests.local.workload import (
     CHAOS_RETRY,
     JOURNAL,
@@ -43,8 +43,8 @@ pytestmark = [
 CALLS = 20_000
 CALLERS = 64
 KILL_SECONDS = 0.05
-TEMPLATE_SECONDS = 4.0
-"""Between two ends of the template, which end all replicas."""
+ALL_SECONDS = 4.0
+"""Between two ends of all replicas at once: that of their template, then that of the supervisor."""
 
 PATIENCE = 30.0
 """Seconds after which a call hangs."""
@@ -53,7 +53,7 @@ LARGE = np.arange(600_000, dtype=np.uint32).view(np.uint8)
 
 
 class Killer:
-    """Kills replicas one after another, and now and then their template, until it is told to end.
+    """Kills replicas one after another, and now and then what they come from, until it is told to end.
 
     Only replicas that have executed something: one that is killed while it starts has failed to
     start, and so has a template that imports.
@@ -78,16 +78,19 @@ class Killer:
     def _run(self) -> None:
         stopped: list[tuple[float, int]] = []
         due = time.monotonic()
-        template_at = due + TEMPLATE_SECONDS / 2
+        all_at = due + ALL_SECONDS / 2
         while not self._over.wait(max(0.0, due - time.monotonic())):
             now = time.monotonic()
             due = max(due + KILL_SECONDS, now)
             while stopped and stopped[0][0] <= now:
                 _signal(stopped.pop(0)[1], signal.SIGKILL)
             there = replicas()
-            if now >= template_at:
-                template_at = now + TEMPLATE_SECONDS
-                self._kill([*there.values()], "template")
+            if now >= all_at:
+                all_at = now + ALL_SECONDS
+                if self.killed["template"] > self.killed["supervisor"]:
+                    self._kill(children(os.getpid()), "supervisor")
+                else:
+                    self._kill([*there.values()], "template")
                 continue
             up = [pid for pid in there if self._may_go(pid)]
             if self._rng.random() < 0.15:
