@@ -66,7 +66,7 @@ def test_the_program_transcribes_the_files_it_is_given(
     talk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with app.recognizer.override(Echo()):
-        app.main([str(talk)])
+        app.main([str(talk), "--runner", "inline"])
 
     name, first, second, times = capsys.readouterr().out.splitlines()
     assert name == "talk.wav"
