@@ -13,7 +13,7 @@ PARALLEL ?= --numprocesses auto --maxprocesses 8 --dist worksteal
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit quick bench-quick format wheel clean
+.PHONY: help run test lint types unit quick faults bench-quick format wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,10 +35,13 @@ unit: $(VENV)/.installed-dev  ## pytest, all of it
 	$(PY) -m pytest $(PARALLEL)
 
 quick: $(VENV)/.installed-dev  ## pytest without the slow tests
-	$(PY) -m pytest $(PARALLEL) -m 'not slow'
+	$(PY) -m pytest $(PARALLEL) -m 'not slow and not faults'
 
 bench-quick: $(VENV)/.installed-dev  ## calls against the floor and ProcessPoolExecutor, in 2 minutes
 	$(PY) -m tests.bench $(BENCH)
+
+faults: $(VENV)/.installed-dev  ## the fault and endurance tests of the local runner
+	$(PY) -m pytest -m faults
 
 format: $(VENV)/.installed-dev  ## put the code into shape
 	$(PY) -m ruff check --fix
