@@ -32,13 +32,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FCHAINS_RUNNER", "inline")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    before = dict(sys.modules)
     yield tmp_path
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
-    for name in before.keys() - sys.modules.keys():  # ones of the same name, which other tests hold on to
-        sys.modules[name] = before[name]
 
 
 @pytest.fixture
